@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Env: what one guest CPU is at run time.  Generated code holds its address
+ * (plus ENV_BIAS) in rbp; a stencil names a field by its offset.  The guest's
+ * registers are "globals": g[i], one 64-bit slot each, whatever the guest calls
+ * them.  While generated code runs, some globals live in host registers (the
+ * plan); outside of it g[] is the truth.
+ */
+#ifndef TESSERA_ENV_H
+#define TESSERA_ENV_H
+
+#include "base.h"
+
+enum {
+    ENV_GLOBALS = 64,
+    ENV_TEMPS = 32,
+    ENV_BIAS = 128,        /* rbp points here: g[0..31] within a byte's reach */
+    JUMP_CACHE_SIZE = 2048 /* slots; a power of two */
+};
+
+/* Why generated code was left; Trap.kind. */
+typedef enum TrapKind {
+    TRAP_NONE,
+    TRAP_SYSCALL,    /* pc: of the instruction */
+    TRAP_BREAK,      /* breakpoint instruction at pc */
+    TRAP_ILLEGAL,    /* unknown or forbidden instruction at pc */
+    TRAP_FETCH,      /* code at addr cannot be read or executed */
+    TRAP_MEMORY,     /* access to addr refused by the host: sig, code say how */
+    TRAP_MISALIGNED, /* atomic access to addr, not naturally aligned */
+    TRAP_FENCE_I,    /* instruction-fetch fence; pc: of the next instruction */
+    TRAP_REQUEST,    /* somebody called exec_request; pc: where to go on */
+} TrapKind;
+
+typedef struct Trap {
+    TrapKind kind;
+    int sig, code; /* TRAP_MEMORY: host signal number and si_code */
+    u64 addr;      /* guest address */
+    bool write;
+} Trap;
+
+/* Bits of Env.request. */
+enum { REQUEST_SIGNAL = 1, REQUEST_STOP = 2 };
+
+typedef struct JumpSlot {
+    u64 pc; /* guest pc; JUMP_EMPTY when unused */
+    const void *host;
+} JumpSlot;
+
+#define JUMP_EMPTY 1ull /* no guest instruction stands at an odd address */
+
+typedef struct Env {
+    u64 g[ENV_GLOBALS];
+    u64 pc;        /* guest pc, true outside generated code */
+    u64 key_flags; /* guest state that code depends on: TbKey.flags */
+    _Atomic u32 request;
+    u32 mxcsr;      /* guest rounding mode and sticky flags, outside generated code */
+    u32 mxcsr_host; /* ours, while generated code runs */
+    u32 spare;
+    u64 base; /* host address of guest address 0; gs holds it too */
+    u64 res_addr, res_value;  /* load-reserved; res_addr == -1: none */
+    u64 arg[4], ret;          /* a helper call's arguments and result */
+    u64 temp[ENV_TEMPS];      /* temps without a host register */
+    u64 exit_tb;              /* which exit generated code left by */
+    u64 host_sp;              /* our stack, while generated code runs */
+    const void *const *helpers;
+    u64 fp_save[4];
+    u64 k_sign_d, k_abs_d;    /* constants of the floating-point stencils */
+    u64 k_sign_s, k_abs_s;    /* (the single ones leave the upper half alone) */
+    u64 k_nan_d, k_nan_s, k_box;
+    u64 spare2;
+    JumpSlot jump_cache[JUMP_CACHE_SIZE];
+
+    /* Not seen by stencils. */
+    Trap trap;
+    u64 id;              /* of the thread, for logs */
+    struct Cache *cache; /* tcache's */
+    struct Thread *thread; /* tcache's, of this Env */
+    void *task;          /* linux-user's or hw's */
+} Env;
+
+#define ENV_OFF(field) ((i32)offsetof(Env, field) - ENV_BIAS)
+
+#endif

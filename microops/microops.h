@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Micro-ops: what lies between a guest and a host.  A frontend fills an Ir with
+ * ops; passes rewrite it; emit turns it into host code by copying stencils.
+ *
+ * An operand is a Val: a guest register ("global", 0..63), a temp that lives
+ * within one guest instruction, or a constant of the Ir.
+ */
+#ifndef TESSERA_MICROOPS_H
+#define TESSERA_MICROOPS_H
+
+#include <stdio.h>
+#include "base.h"
+#include "env.h"
+#include "log.h"
+
+/* ---- ir.c: the buffer of micro-ops ---- */
+
+typedef enum OpCode {
+#define OP(name, sig, flags) OP_##name,
+#include "ops.def"
+#undef OP
+    OP_COUNT
+} OpCode;
+
+enum OpFlags {
+    PURE = 1,
+    COMM = 2,
+    LOAD = 4,
+    STORE = 8,
+    FAULT = 16,
+    SEXT = 32,
+    LOW = 64,
+    BOOL = 128,
+    BOX = 256,
+    LEAVE = 512,
+    FP = 1024,
+};
+
+/* Classes of operands, in OpDesc: none, integer, floating point. */
+enum { CLS_NONE, CLS_R, CLS_F };
+
+typedef struct OpDesc {
+    const char *name;
+    u16 flags;
+    u8 out, in[3]; /* CLS_* */
+    u8 n_in;
+    bool has_imm;  /* memory displacement, helper or instruction index */
+    bool has_exit;
+} OpDesc;
+
+extern const OpDesc op_desc[OP_COUNT];
+
+typedef u16 Val;
+enum {
+    VAL_TEMP = 64,    /* integer temps from here */
+    VAL_FTEMP = 512,  /* floating-point temps */
+    VAL_CONST = 1024, /* constants: Ir.consts[v - VAL_CONST] */
+    VAL_NONE = 0xffff,
+    IR_OPS = 4096,
+    IR_CONSTS = 4096,
+    IR_EXITS = 512,
+    IR_INSNS = 1024,
+    IR_TEMPS = 448,
+};
+
+typedef struct Op {
+    u16 op;
+    Val out;
+    Val in[3];
+    u16 exit; /* index into Ir.exits */
+    i32 imm;
+} Op;
+
+/* Where a block can be left. */
+typedef enum ExitKind {
+    EXIT_JUMP, /* go on at pc; linked to its block when that exists */
+    EXIT_TRAP, /* back to the caller of exec_run with this trap at pc */
+} ExitKind;
+
+typedef struct IrExit {
+    u64 pc;
+    u64 addr; /* trap: Trap.addr */
+    u8 kind, trap;
+} IrExit;
+
+typedef struct IrInsn {
+    u64 pc;
+    u16 op;  /* index of its OP_insn */
+    u8 len;  /* bytes */
+} IrInsn;
+
+typedef struct Ir {
+    u32 n_ops, n_consts, n_exits, n_insns;
+    u16 n_temps, n_ftemps; /* in use by this instruction */
+    const struct Guest *guest;
+    Op ops[IR_OPS];
+    i64 consts[IR_CONSTS];
+    IrExit exits[IR_EXITS];
+    IrInsn insns[IR_INSNS];
+} Ir;
+
+Ir *ir_new(void); /* freed with free() */
+void ir_reset(Ir *ir, const struct Guest *guest);
+
+/* A guest instruction begins; temps of the last one end. */
+void ir_insn(Ir *ir, u64 pc, u8 len);
+Val ir_const(Ir *ir, i64 value);
+Val ir_temp(Ir *ir);
+Val ir_ftemp(Ir *ir);
+u16 ir_exit(Ir *ir, ExitKind kind, TrapKind trap, u64 pc);
+Op *ir_add(Ir *ir, OpCode op);
+/* Room for one more instruction of the longest kind? */
+bool ir_room(const Ir *ir);
+
+static inline bool val_is_global(Val v) { return v < VAL_TEMP; }
+static inline bool val_is_temp(Val v) { return v >= VAL_TEMP && v < VAL_CONST; }
+static inline bool val_is_const(Val v) { return v >= VAL_CONST && v != VAL_NONE; }
+static inline i64 ir_value(const Ir *ir, Val v) { return ir->consts[v - VAL_CONST]; }
+
+/*
+ * gen_NAME(ir, ...): append one op.  Argument order is the reader's:
+ * result, operands, displacement, exit.
+ */
+static inline void ir_gen(Ir *ir, OpCode code, Val out, Val a, Val b, Val c, i32 imm,
+                          u16 exit)
+{
+    Op *op = ir_add(ir, code);
+
+    *op = (Op){(u16)code, out, {a, b, c}, exit, imm};
+}
+
+#define N_               VAL_NONE
+#define GEN_NONE(n)      static inline void gen_##n(Ir *ir, i32 imm) { ir_gen(ir, OP_##n, N_, N_, N_, N_, imm, 0); }
+#define GEN_R_R(n)       static inline void gen_##n(Ir *ir, Val d, Val a) { ir_gen(ir, OP_##n, d, a, N_, N_, 0, 0); }
+#define GEN_R_RR(n)      static inline void gen_##n(Ir *ir, Val d, Val a, Val b) { ir_gen(ir, OP_##n, d, a, b, N_, 0, 0); }
+#define GEN_R_M(n)       static inline void gen_##n(Ir *ir, Val d, Val a, i32 imm) { ir_gen(ir, OP_##n, d, a, N_, N_, imm, 0); }
+#define GEN_M_RR(n)      static inline void gen_##n(Ir *ir, Val a, Val b, i32 imm) { ir_gen(ir, OP_##n, N_, a, b, N_, imm, 0); }
+#define GEN_F_FFF(n)     static inline void gen_##n(Ir *ir, Val d, Val a, Val b, Val c) { ir_gen(ir, OP_##n, d, a, b, c, 0, 0); }
+#define GEN_X_RR(n)      static inline void gen_##n(Ir *ir, Val a, Val b, u16 exit) { ir_gen(ir, OP_##n, N_, a, b, N_, 0, exit); }
+#define GEN_X(n)         static inline void gen_##n(Ir *ir, u16 exit) { ir_gen(ir, OP_##n, N_, N_, N_, N_, 0, exit); }
+#define GEN_R(n)         static inline void gen_##n(Ir *ir, Val a) { ir_gen(ir, OP_##n, N_, a, N_, N_, 0, 0); }
+#define GEN_CALL(n)      static inline void gen_##n(Ir *ir, Val d, Val a, Val b, Val c, i32 helper) { ir_gen(ir, OP_##n, d, a, b, c, helper, 0); }
+#define GEN_F_F(n)       GEN_R_R(n)
+#define GEN_F_R(n)       GEN_R_R(n)
+#define GEN_R_F(n)       GEN_R_R(n)
+#define GEN_F_FF(n)      GEN_R_RR(n)
+#define GEN_R_FF(n)      GEN_R_RR(n)
+#define GEN_F_M(n)       GEN_R_M(n)
+#define GEN_M_RF(n)      GEN_M_RR(n)
+#define OP(name, sig, flags) GEN_##sig(name)
+#include "ops.def"
+#undef OP
+#undef N_
+
+/* Prints the block as text, one op a line under its guest instruction. */
+void ir_dump(FILE *f, const Ir *ir);
+/* One op as text, without a newline; returns its length. */
+int ir_op_text(char *out, size_t size, const Ir *ir, const Op *op);
+/* Is every op well-formed?  If not, *why says which and how (static buffer). */
+bool ir_verify(const Ir *ir, const char **why);
+
+/* ---- the guest, as the core sees it ---- */
+
+typedef struct GlobalDesc {
+    char name[8];
+    u8 cls;  /* CLS_R or CLS_F; CLS_NONE: unused slot */
+    u8 host; /* default host register (0..), HOST_NONE: lives in Env */
+} GlobalDesc;
+
+enum { HOST_NONE = 0xff, HOST_GPRS = 11, HOST_FPRS = 12 };
+
+/* A helper is called with its operands as raw 64-bit values; it may read and write
+ * env->g[].  It must not fault on guest memory. */
+typedef u64 HelperFn(Env *env, u64 a, u64 b, u64 c);
+
+typedef struct HelperDesc {
+    const char *name;
+    HelperFn *fn;
+    u8 n_args;
+    bool has_result;
+} HelperDesc;
+
+/* The part of a guest that micro-ops need; translate.h's Guest begins with it. */
+typedef struct GuestRegs {
+    const char *name; /* "riscv64" */
+    GlobalDesc globals[ENV_GLOBALS];
+    const HelperDesc *helpers;
+    u32 n_helpers;
+} GuestRegs;
+
+/* ---- pass_*.c: rewriting ---- */
+
+void pass_fold(Ir *ir); /* constants, copies, idioms, extensions already there */
+void pass_dead(Ir *ir); /* results nobody reads; keeps state precise at faults */
+
+/* ---- emit.c: stencils copied and patched ---- */
+
+/* Where values live while a block runs: global -> host register or Env slot. */
+typedef struct Plan {
+    u8 host[ENV_GLOBALS]; /* index into the host's list; HOST_NONE: in Env */
+} Plan;
+
+void plan_default(Plan *plan, const GuestRegs *guest);
+
+typedef struct Reloc {
+    u32 at;   /* offset of the field from the start of the block's code */
+    u8 kind;  /* RELOC_* */
+    i64 addend;
+} Reloc;
+
+/* What emit found out about one exit. */
+typedef struct EmitExit {
+    u32 jump;  /* offset of the patchable 4-byte displacement */
+    u32 stub;  /* offset of the code that leaves to C */
+} EmitExit;
+
+/* ---- disas.c: host code as text (capstone) ---- */
+
+/* Prints host code, one instruction a line with its bytes. */
+void disas_host(FILE *f, const u8 *code, size_t size, u64 address);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The code cache: blocks (Tb), their code, the links between them, and the loop
+ * that runs them.  One Cache a process, one Env a guest thread.  Looking a block
+ * up takes no lock; making, linking and dropping one takes the cache's.
+ */
+#ifndef TESSERA_TCACHE_H
+#define TESSERA_TCACHE_H
+
+#include <signal.h>
+#include <ucontext.h>
+#include "../translate/translate.h"
+
+typedef struct Cache Cache;
+
+typedef struct CacheOptions {
+    size_t code_size;  /* bytes of code buffer; 0: the default */
+    u32 max_insns;     /* longest block; 1: -one-insn-per-tb; 0: the default */
+    u32 hot;           /* entries before a block is translated again, as a trace;
+                          0: never */
+    bool no_v3;        /* baseline stencils even where the host has x86-64-v3 */
+    bool one_shot;     /* -accel interp etc. live here later */
+} CacheOptions;
+
+typedef struct CacheStats {
+    u64 blocks, traces, guest_insns, host_bytes, meta_bytes, translate_ns;
+    u64 links, jump_misses, lookups, flushes, invalidated, smc_faults, hot_pages;
+    u64 entries;       /* times generated code was entered from C */
+    u64 outside_ns, total_ns; /* only counted when stats were asked for */
+} CacheStats;
+
+/* ---- tb.c, code.c: the cache ---- */
+
+/* NULL: errno. */
+Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space);
+void cache_stats(Cache *c, CacheStats *out);
+void cache_count_time(Cache *c); /* keep outside_ns and total_ns from now on */
+
+/* An Env of this cache for a new guest thread, registers zero; NULL: no memory.
+ * The calling thread registers it with exec_thread_begin before running it. */
+Env *env_new(Cache *c);
+void env_free(Env *env); /* after exec_thread_end */
+
+/* ---- exec.c: running ---- */
+
+/* On the thread that will run env: sets gs.  Thereafter the thread is outside. */
+void exec_thread_begin(Env *env);
+void exec_thread_end(Env *env);
+
+/* Runs from env->pc until a trap; env is precise then, env->trap says why. */
+TrapKind exec_run(Env *env);
+
+/* Makes exec_run return TRAP_REQUEST soon.  Async-signal-safe, from any thread. */
+void exec_request(Env *env);
+
+/*
+ * From the host's SIGSEGV/SIGBUS/SIGFPE/SIGILL handler, on the faulting thread.
+ * True: it was generated code's, the context has been changed so that returning
+ * from the handler goes on (a write to translated code) or ends exec_run with
+ * TRAP_MEMORY.  False: not ours.
+ */
+bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context);
+/* Is this host pc in generated code? */
+bool exec_in_code(const Cache *c, u64 host_pc);
+
+/* Around fork(2): the child gets a code buffer of its own. */
+void exec_fork_prepare(Cache *c);
+void exec_fork_parent(Cache *c);
+void exec_fork_child(Cache *c, Env *env); /* env: the one thread that is left */
+
+/* ---- smc.c: code that changes ---- */
+
+/* The guest's map of [addr, addr+len) changes or was changed: drop its blocks.
+ * The pages' CODE flag is cleared; host protection is the caller's. */
+void cache_invalidate(Cache *c, u64 addr, u64 len);
+/* The host is about to write [addr, addr+len) (a system call's result): drop its
+ * blocks and make pages that the guest may write writable. */
+void cache_host_write(Cache *c, u64 addr, u64 len);
+/* fence.i, riscv_flush_icache: drops blocks whose pages may change unseen. */
+void cache_fence_i(Cache *c);
+/* Drops every block.  Safe from any thread that is outside generated code. */
+void cache_flush(Cache *c);
+
+#endif
