@@ -82,6 +82,7 @@ typedef struct IrExit {
     u64 pc;
     u64 addr; /* trap: Trap.addr */
     u8 kind, trap;
+    bool loop; /* closes a loop: a pending request is noticed on the way */
 } IrExit;
 
 typedef struct IrInsn {

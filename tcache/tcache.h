@@ -19,7 +19,7 @@ typedef struct CacheOptions {
     u32 hot;           /* entries before a block is translated again, as a trace;
                           0: never */
     bool no_v3;        /* baseline stencils even where the host has x86-64-v3 */
-    bool one_shot;     /* -accel interp etc. live here later */
+    bool interp;       /* run the micro-ops' meanings, generate no code */
 } CacheOptions;
 
 typedef struct CacheStats {
