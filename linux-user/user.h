@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linux user mode: one host process is one guest process, one host thread one guest
+ * thread, with the same pid and tid.  Guest memory is a window of host memory, so a
+ * system call is mostly the host's with its addresses moved; guest signal actions
+ * and masks are mirrored in the host kernel, which keeps queues and wait statuses.
+ *
+ *   main.c -> options.c -> elf.c (loads) -> riscv64.c (the loop: exec_run, then
+ *   syscall_run or a signal) -> syscall.c, sys_*.c, task.c, mem.c, signal.c
+ *
+ * Functions that stand for a system call return its value or -errno.  Their u64
+ * arguments called addr, act, set... are guest addresses.
+ */
+#ifndef TESSERA_USER_H
+#define TESSERA_USER_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include "../tcache/tcache.h"
+#include "abi.h"
+
+typedef struct Process Process;
+typedef struct Task Task;
+
+/* What syscall_run may return besides a value or -errno. */
+enum {
+    SYS_RESTART_SA = -512, /* interrupted: again if the handler has SA_RESTART, else EINTR */
+    SYS_RESTART = -513,    /* not begun: deliver signals, then again in any case */
+    SYS_KEEP = -514,       /* the registers are already as they must be (or the task ends) */
+};
+
+typedef struct SysCall {
+    u64 nr, arg[6];
+} SysCall;
+
+/* ---- options.c: one table of options ---- */
+
+typedef struct Options {
+    const char *prefix;     /* -L; NULL: none */
+    const char *argv0;      /* -0 */
+    const char *cpu;        /* -cpu */
+    const char *log_items, *log_file, *log_filter;
+    const char *accel;      /* -accel: jit, interp */
+    char **set_env;         /* -E and -U in order, "NAME=VALUE" or "NAME" */
+    size_t n_set_env;
+    u64 stack_size;         /* -s; 0: RLIMIT_STACK */
+    u64 reserve;            /* -R; 0: the default */
+    u64 guest_base;         /* -B; 0: where the host likes */
+    u64 tb_size;            /* -tb-size; 0: the default */
+    u64 seed;               /* -seed */
+    bool seed_given, strace, one_insn, stats;
+    const char *program;
+    char **args;            /* the guest's argv[1..], NULL-terminated */
+} Options;
+
+/* Parses variables, then the command line.  Ends the program on -help, -version
+ * and bad options. */
+void options_parse(Options *o, int argc, char **argv);
+/* The command line that makes another tessera behave as this one: options only,
+ * argv[0] first, without -E, -U and -0.  Free with free(). */
+char **options_argv(const Options *o, size_t *n);
+
+/* ---- mem.c: guest memory ---- */
+
+typedef struct Extent {
+    u64 start, end; /* mapped; neighbours are merged */
+} Extent;
+
+typedef struct Memory {
+    Space space;
+    pthread_mutex_t lock; /* maps change one at a time */
+    Extent *extents;      /* sorted */
+    size_t n_extents, max_extents;
+    u64 low;              /* first address for mmap (vm.mmap_min_addr) */
+    u64 top;              /* mmap searches down from here */
+    u64 brk_start, brk;
+    u64 stack_start, stack_end; /* the main thread's */
+    u64 return_page;      /* code that calls rt_sigreturn */
+} Memory;
+
+typedef enum GuestAccess { GUEST_READ = PAGE_READ, GUEST_WRITE = PAGE_WRITE } GuestAccess;
+
+/* Host address of [addr, addr+len); NULL when a page of it is not accessible so.
+ * GUEST_WRITE drops translated code in there and makes it writable; use the pointer
+ * for this system call only.  len 0: never NULL. */
+void *guest_ptr(Task *t, u64 addr, u64 len, GuestAccess access);
+/* Copies; false: some byte is not accessible (even when another thread unmaps it
+ * meanwhile). */
+bool guest_read(Task *t, void *to, u64 addr, u64 len);
+bool guest_write(Task *t, u64 addr, const void *from, u64 len);
+/* guest_read and guest_write of a variable: GET(t, addr, &var). */
+#define GET(t, addr, to)   guest_read(t, to, addr, sizeof *(to))
+#define PUT(t, addr, from) guest_write(t, addr, from, sizeof *(from))
+/* A guest string, at most max bytes with its NUL (longer: -ENAMETOOLONG; not
+ * readable: -EFAULT).  Returns its length; *out points into guest memory. */
+i64 guest_string(Task *t, u64 addr, u64 max, const char **out);
+
+/* Copies between places of which one may be guest memory; false: a host fault on the
+ * way.  The signal handler knows it. */
+bool fault_copy(void *to, const void *from, size_t len);
+bool fault_in_copy(ucontext_t *context); /* true: context changed to make it fail */
+
+/* Reserves the window (-R, -B).  False: errno. */
+bool mem_init(Memory *m, const Options *o);
+i64 mem_mmap(Task *t, u64 addr, u64 len, int prot, int flags, int fd, u64 offset);
+i64 mem_munmap(Task *t, u64 addr, u64 len);
+i64 mem_mremap(Task *t, u64 addr, u64 old_len, u64 new_len, int flags, u64 new_addr);
+i64 mem_mprotect(Task *t, u64 addr, u64 len, int prot);
+i64 mem_brk(Task *t, u64 addr);
+i64 mem_madvise(Task *t, u64 addr, u64 len, int advice);
+i64 mem_msync(Task *t, u64 addr, u64 len, int flags);
+i64 mem_mincore(Task *t, u64 addr, u64 len, u64 vec);
+i64 mem_mlock(Task *t, u64 addr, u64 len, int flags); /* flags as mlock2 */
+i64 mem_munlock(Task *t, u64 addr, u64 len);
+i64 mem_shmat(Task *t, int id, u64 addr, int flags);
+i64 mem_shmdt(Task *t, u64 addr);
+/* Is every page of the range mapped? */
+bool mem_mapped(const Memory *m, u64 addr, u64 len);
+/* Text for "which mapping is addr in": path+offset, [stack], [heap], anonymous,
+ * unmapped. */
+void mem_describe(Process *p, u64 addr, char *out, size_t size);
+
+/* ---- elf.c: loading programs ---- */
+
+typedef struct Image {
+    u64 entry;           /* of the program */
+    u64 start_pc;        /* where to begin: the interpreter's entry or entry */
+    u64 phdr, interp_base;
+    u16 n_phdr;
+    u64 start, end;      /* mapped range of the program */
+    bool exec_stack;
+} Image;
+
+typedef enum FileKind {
+    FILE_GUEST,  /* a program for us */
+    FILE_SCRIPT, /* #! */
+    FILE_HOST,   /* a program for this host */
+    FILE_OTHER,
+} FileKind;
+
+/* Loads p->program and builds the stack; ends the program with one line and 126 or
+ * 127 when it cannot. */
+void elf_exec(Task *t, Process *p, char **envp);
+/* What the file's first bytes say it is. */
+FileKind elf_kind(const Process *p, const void *head, size_t len);
+/* The host's path for a guest path: inside the -L prefix when it exists there, else
+ * as it is (path or out).  out: PATH_MAX bytes. */
+const char *path_host(const Process *p, const char *path, char *out);
+
+/* ---- signal.c ---- */
+
+enum { SIGNALS = 64, SIGNAL_QUEUE = 16 };
+
+/* A guest's struct sigaction, as the kernel sees it. */
+typedef struct SigAction {
+    u64 handler, flags, mask;
+} SigAction;
+
+typedef struct SigStack {
+    u64 sp;
+    i32 flags;
+    u64 size;
+} SigStack;
+
+static inline u64 signal_bit(int sig) { return 1ull << (sig - 1); }
+
+void signal_init(Process *p);           /* fault handlers */
+void signal_thread_begin(Task *t);      /* host alternate stack; mask from t->mask */
+void signal_thread_end(Task *t);
+
+/* rt_sigaction, rt_sigprocmask, sigaltstack, rt_sigpending, rt_sigsuspend,
+ * rt_sigtimedwait, rt_sigreturn */
+i64 signal_action(Task *t, int sig, u64 act, u64 old, u64 set_size);
+i64 signal_mask(Task *t, int how, u64 set, u64 old, u64 set_size);
+i64 signal_altstack(Task *t, u64 stack, u64 old);
+i64 signal_pending(Task *t, u64 set, u64 set_size);
+i64 signal_suspend(Task *t, u64 set, u64 set_size);
+i64 signal_timedwait(Task *t, u64 set, u64 info, u64 timeout, u64 set_size);
+i64 signal_return(Task *t);
+
+/* For ppoll, pselect6, epoll_pwait...: a guest mask that holds until the system call
+ * is over and its signals are delivered.  Call before safe_syscall, which then takes
+ * no mask of its own. set 0: nothing.  Returns 0, -errno, or SYS_RESTART: return it. */
+i64 signal_mask_for_call(Task *t, u64 set, u64 set_size);
+
+/* Raises a signal that cannot be blocked or ignored (a trap); code: si_code. */
+void signal_force(Task *t, int sig, int code, u64 addr);
+/* A signal waits that may be delivered now. */
+bool signal_ready(const Task *t);
+/* Between exec_run and exec_run: delivers what is there.  restart: the result of the
+ * system call just made (else 0), when it is SYS_RESTART or SYS_RESTART_SA; decides
+ * between EINTR and again, before frames are built. */
+void signal_deliver(Task *t, i64 restart);
+/* Ends this process by the signal, as its default action would. */
+_Noreturn void signal_die(Task *t, int sig);
+
+/* A host system call that a guest signal interrupts: when one is pending already it
+ * is not begun (SYS_RESTART), without a race.  Else the value or -errno; -EINTR goes
+ * to the guest as it is, or through restartable(). */
+i64 safe_syscall_6(long nr, long a, long b, long c, long d, long e, long f);
+#define SAFE_7_(nr, a, b, c, d, e, f, ...)                                             \
+    safe_syscall_6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define safe_syscall(...) SAFE_7_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+
+/* A host system call without libc: the value or -errno, never restarted. */
+static inline i64 host_syscall_6(long nr, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    i64 r;
+
+    __asm__ volatile("syscall"
+                     : "=a"(r)
+                     : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return r;
+}
+#define HOST_7_(nr, a, b, c, d, e, f, ...)                                             \
+    host_syscall_6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define host_syscall(...) HOST_7_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+
+/* For calls that SA_RESTART restarts (signal(7)): read, write, wait4, futex... */
+static inline i64 restartable(i64 r) { return r == -EINTR ? SYS_RESTART_SA : r; }
+/* A libc call's result: the value or -errno. */
+static inline i64 host(i64 r) { return r == -1 ? -errno : r; }
+
+/* ---- task.c: processes and threads ---- */
+
+struct Process {
+    Options options;
+    const struct Abi *abi;
+    Memory *mem;               /* shared with a vfork child */
+    Cache *cache;
+    const char *program;       /* as the user or execve named it: AT_EXECFN */
+    char *exe;                 /* its absolute path: /proc/self/exe; NULL: see below */
+    int exe_fd;                /* our own binary, -1: not opened yet */
+    char **argv;               /* the guest's argv */
+    u64 arg_start, arg_end, env_start, env_end, auxv_start, auxv_end; /* on the stack */
+    Image image;
+    SigAction actions[SIGNALS + 1];
+    u64 actions_known;         /* bit of a signal: actions[] is valid, else ask the host */
+    pthread_mutex_t signal_lock;
+    _Atomic u32 n_tasks;
+    _Atomic u32 unimp_said[32]; /* bit per system call: said under -d unimp */
+};
+
+struct Task {
+    Env *env;
+    Process *process;
+    i32 tid;
+    SysCall sys;               /* the system call being made */
+
+    /* signals */
+    u64 mask;                  /* guest's */
+    u64 saved_mask;            /* while rt_sigsuspend, ppoll... have theirs */
+    bool mask_saved;
+    SigStack altstack;
+    void *host_altstack;
+    _Atomic u32 n_queued;
+    siginfo_t queue[SIGNAL_QUEUE];
+    _Atomic u32 interrupted;   /* read by safe_syscall: do not begin */
+    void *recover;             /* jmp_buf of a system call that touches guest memory */
+
+    /* the end */
+    u64 clear_child_tid;
+    u64 robust_list, robust_len;
+    bool exiting;
+    int exit_code;
+    bool vfork_child;
+};
+
+typedef struct CloneArgs {
+    u64 flags;       /* CLONE_*, without the exit signal */
+    int exit_signal;
+    u64 stack;       /* the new sp; 0: the caller's */
+    u64 tls;
+    u64 pidfd, parent_tid, child_tid; /* guest addresses */
+} CloneArgs;
+
+/* The running thread's; NULL before it is one. */
+extern __thread Task *task_self;
+
+Task *task_new(Process *p, Env *env);
+void task_free(Task *t);
+i64 task_clone(Task *t, const CloneArgs *a); /* threads, fork, vfork */
+i64 task_exit(Task *t, int code);            /* SYS_KEEP: the loop ends */
+_Noreturn void task_exit_group(Task *t, int code);
+/* execve, execveat: strings in host memory (guest_string's pointers will do). */
+i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int flags);
+i64 task_set_tid_address(Task *t, u64 addr);
+i64 task_set_robust_list(Task *t, u64 head, u64 len);
+void task_stats(Process *p); /* -stats, at exit */
+
+/* ---- riscv64.c: what differs between guests ---- */
+
+typedef struct Abi {
+    const char *guest;     /* guest_find's name */
+    const char *machine;   /* uname -m, AT_PLATFORM */
+    u16 elf_machine;
+    u64 hwcap;
+    u32 frame_size;        /* AT_MINSIGSTKSZ */
+    const char *const *cpus; /* -cpu help; NULL-terminated, the first is the default */
+    u32 n_hwprobe;
+    void (*start)(Task *t, u64 pc, u64 sp); /* registers at a program's start */
+    u64 (*sp)(const Task *t);
+    /* Registers of a new thread or child: result 0, and sp and tls where given. */
+    void (*clone_regs)(Env *to, const Env *from, const CloneArgs *a);
+    void (*set_result)(Task *t, i64 value);
+    void (*restart)(Task *t); /* back to the system call instruction */
+    /* Builds a frame and enters the handler; false: no stack to put it on. */
+    bool (*push_frame)(Task *t, const SigAction *a, const siginfo_t *info, u64 mask,
+                       u64 sp);
+    /* Undoes that; false: the frame is bad. */
+    bool (*pop_frame)(Task *t, u64 *mask, SigStack *stack);
+    size_t (*return_code)(u32 *code); /* rt_sigreturn; returns bytes */
+    /* riscv_hwprobe's value for a key, false: unknown. */
+    bool (*hwprobe)(const Process *p, i64 key, u64 *value);
+} Abi;
+
+extern const Abi abi_riscv64;
+
+/* Runs the guest until its thread ends (t->exiting). */
+void cpu_loop(Task *t);
+
+/* ---- syscall.c, sys_*.c, strace.c: the system calls ---- */
+
+/* Makes the system call in t->sys (the loop has filled it from the registers; pc is
+ * already behind the instruction).  Returns the value, -errno or SYS_*. */
+i64 syscall_run(Task *t);
+
+#endif
