@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# Sourced by the test scripts: the ways in which everything is run.
+#   mode_set MODE  sets mode_args for $TESSERA; 1: no such mode
+
+mode_set() {
+    case $1 in
+    default) mode_args= ;;
+    small) mode_args="-tb-size 1048576" ;;
+    step) mode_args="-one-insn-per-tb" ;;
+    interp) mode_args="-accel interp" ;;
+    baseline) mode_args="-accel stencils,v3=off" ;;
+    *) echo "mode $1? default small step interp baseline" >&2; return 1 ;;
+    esac
+    case $TESSERA in
+    *qemu-riscv64*) mode_args="-cpu rv64,zba=true,zbb=true,zbs=true" ;;
+    esac
+}
