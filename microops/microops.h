@@ -106,13 +106,35 @@ void ir_reset(Ir *ir, const struct Guest *guest);
 
 /* A guest instruction begins; temps of the last one end. */
 void ir_insn(Ir *ir, u64 pc, u8 len);
-Val ir_const(Ir *ir, i64 value);
-Val ir_temp(Ir *ir);
-Val ir_ftemp(Ir *ir);
 u16 ir_exit(Ir *ir, ExitKind kind, TrapKind trap, u64 pc);
-Op *ir_add(Ir *ir, OpCode op);
 /* Room for one more instruction of the longest kind? */
 bool ir_room(const Ir *ir);
+
+static inline Val ir_const(Ir *ir, i64 value)
+{
+    assert(ir->n_consts < IR_CONSTS);
+    ir->consts[ir->n_consts] = value;
+    return (Val)(VAL_CONST + ir->n_consts++);
+}
+
+static inline Val ir_temp(Ir *ir)
+{
+    assert(ir->n_temps < IR_TEMPS);
+    return (Val)(VAL_TEMP + ir->n_temps++);
+}
+
+static inline Val ir_ftemp(Ir *ir)
+{
+    assert(ir->n_ftemps < IR_TEMPS);
+    return (Val)(VAL_FTEMP + ir->n_ftemps++);
+}
+
+static inline Op *ir_add(Ir *ir, OpCode op)
+{
+    assert(ir->n_ops < IR_OPS);
+    ir->ops[ir->n_ops].op = (u16)op;
+    return &ir->ops[ir->n_ops++];
+}
 
 static inline bool val_is_global(Val v) { return v < VAL_TEMP; }
 static inline bool val_is_temp(Val v) { return v >= VAL_TEMP && v < VAL_CONST; }
@@ -189,6 +211,45 @@ typedef struct GuestRegs {
     const HelperDesc *helpers;
     u32 n_helpers;
 } GuestRegs;
+
+/* ---- interp.c: the oracle ---- */
+
+/*
+ * What each op computes, as a function of raw 64-bit operands (a floating-point
+ * value: its bits).  Memory ops take the whole address in a.  NULL: control.
+ * Called outside generated code: floating-point ops run under env->mxcsr and
+ * leave their flags there.  PURE ops do not touch env; it may be NULL.
+ */
+extern HelperFn *const interp_fn[OP_COUNT];
+
+/* A block to be interpreted: an Ir's, or a copy of just the parts in use. */
+typedef struct InterpCode {
+    const Op *ops;
+    const i64 *consts;
+    const IrInsn *insns;
+    const HelperDesc *helpers;
+} InterpCode;
+
+InterpCode interp_code(const Ir *ir);
+
+/* One run of a block.  While it lasts op says how far it is, so that a host fault
+ * in a FAULT op can be told precisely: all globals are as before the op. */
+typedef struct InterpRun {
+    u64 limit; /* guest addresses are below, all others fault; 0: no such limit */
+    u32 op;    /* index of the op at hand */
+    u64 addr;  /* address of the last memory op */
+    i32 exit;  /* result: index of the exit taken, or one of: */
+    u64 pc;    /* INTERP_JUMP: where to */
+} InterpRun;
+
+enum {
+    INTERP_JUMP = -1,  /* an indirect jump to pc */
+    INTERP_FAULT = -2, /* addr is not below limit; op is the one that asked */
+};
+
+void interp_block(Env *env, const InterpCode *code, InterpRun *run);
+/* The guest pc of the instruction that op belongs to; fallback: before the first. */
+u64 interp_pc(const InterpCode *code, u32 op, u64 fallback);
 
 /* ---- pass_*.c: rewriting ---- */
 
