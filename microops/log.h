@@ -3,6 +3,7 @@
 #ifndef TESSERA_LOG_H
 #define TESSERA_LOG_H
 
+#include <stdio.h>
 #include "base.h"
 
 /*        bit  name       help */
@@ -43,7 +44,9 @@ bool log_set_filter(const char *ranges);
 bool log_wants(u64 pc);
 
 void log_printf(const char *format, ...) PRINTF(1, 2);
-void log_begin(void); /* hold the stream for several lines */
+/* Holds back what this thread logs until log_end, which writes it in one piece.
+ * Returns a stream to print to; pairs may nest. */
+FILE *log_begin(void);
 void log_end(void);
 
 /* One line "tessera: ..." to stderr; for the user, not for -d. */
