@@ -21,6 +21,7 @@
 #include "abi.h"
 
 typedef struct Process Process;
+typedef struct Abi Abi;
 typedef struct Task Task;
 
 /* What syscall_run may return besides a value or -errno. */
@@ -56,22 +57,46 @@ typedef struct Options {
 
 /* Parses variables, then the command line.  Ends the program on -help, -version
  * and bad options. */
-void options_parse(Options *o, int argc, char **argv);
+void options_parse(Options *o, const Abi *abi, int argc, char **argv);
 /* The command line that makes another tessera behave as this one: options only,
  * argv[0] first, without -E, -U and -0.  Free with free(). */
 char **options_argv(const Options *o, size_t *n);
+/* The guest's environment: the host's after -E and -U. */
+char **options_env(const Options *o, char **environ);
+/* "tessera-GUEST: ..." to stderr, exit. */
+_Noreturn void fatal(int status, const char *format, ...) PRINTF(2, 3);
+
+/* ---- extents.c: which guest addresses are mapped ---- */
+
+typedef struct Extent {
+    u64 start, end;
+} Extent;
+
+/* Sorted; neighbours are merged. */
+typedef struct Extents {
+    Extent *at;
+    size_t n, max;
+} Extents;
+
+bool extents_add(Extents *e, u64 start, u64 end); /* false: no memory */
+bool extents_remove(Extents *e, u64 start, u64 end);
+/* Is all of it mapped?  Any of it? */
+bool extents_cover(const Extents *e, u64 start, u64 end);
+bool extents_touch(const Extents *e, u64 start, u64 end);
+/* The highest free range of len bytes within [low, high), or -1. */
+u64 extents_gap(const Extents *e, u64 len, u64 low, u64 high);
+/* The mapped part at or above *start and below end; false: none left. */
+bool extents_next(const Extents *e, u64 start, u64 end, Extent *out);
 
 /* ---- mem.c: guest memory ---- */
 
-typedef struct Extent {
-    u64 start, end; /* mapped; neighbours are merged */
-} Extent;
+enum { MEM_SHM = 64 };
 
 typedef struct Memory {
     Space space;
     pthread_mutex_t lock; /* maps change one at a time */
-    Extent *extents;      /* sorted */
-    size_t n_extents, max_extents;
+    Extents map;
+    Extent shm[MEM_SHM];  /* shmat's; unused: end 0 */
     u64 low;              /* first address for mmap (vm.mmap_min_addr) */
     u64 top;              /* mmap searches down from here */
     u64 brk_start, brk;
@@ -95,11 +120,6 @@ bool guest_write(Task *t, u64 addr, const void *from, u64 len);
 /* A guest string, at most max bytes with its NUL (longer: -ENAMETOOLONG; not
  * readable: -EFAULT).  Returns its length; *out points into guest memory. */
 i64 guest_string(Task *t, u64 addr, u64 max, const char **out);
-
-/* Copies between places of which one may be guest memory; false: a host fault on the
- * way.  The signal handler knows it. */
-bool fault_copy(void *to, const void *from, size_t len);
-bool fault_in_copy(ucontext_t *context); /* true: context changed to make it fail */
 
 /* Reserves the window (-R, -B).  False: errno. */
 bool mem_init(Memory *m, const Options *o);
@@ -139,11 +159,12 @@ typedef enum FileKind {
     FILE_OTHER,
 } FileKind;
 
-/* Loads p->program and builds the stack; ends the program with one line and 126 or
- * 127 when it cannot. */
-void elf_exec(Task *t, Process *p, char **envp);
-/* What the file's first bytes say it is. */
-FileKind elf_kind(const Process *p, const void *head, size_t len);
+/* Loads p->program, builds the stack and sets the registers; ends the program with
+ * one line and 126 or 127 when it cannot. */
+void elf_exec(Task *t, char **envp);
+/* Could execve run this host path?  0 or -errno; *kind: of the file, or of the
+ * interpreter at the end of a chain of scripts. */
+i64 elf_probe(const Process *p, const char *host_path, FileKind *kind);
 /* The host's path for a guest path: inside the -L prefix when it exists there, else
  * as it is (path or out).  out: PATH_MAX bytes. */
 const char *path_host(const Process *p, const char *path, char *out);
@@ -195,6 +216,8 @@ void signal_deliver(Task *t, i64 restart);
 /* Ends this process by the signal, as its default action would. */
 _Noreturn void signal_die(Task *t, int sig);
 
+/* ---- host_x86_64.c: what needs assembler ---- */
+
 /* A host system call that a guest signal interrupts: when one is pending already it
  * is not begun (SYS_RESTART), without a race.  Else the value or -errno; -EINTR goes
  * to the guest as it is, or through restartable(). */
@@ -204,19 +227,7 @@ i64 safe_syscall_6(long nr, long a, long b, long c, long d, long e, long f);
 #define safe_syscall(...) SAFE_7_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
 /* A host system call without libc: the value or -errno, never restarted. */
-static inline i64 host_syscall_6(long nr, long a, long b, long c, long d, long e, long f)
-{
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    i64 r;
-
-    __asm__ volatile("syscall"
-                     : "=a"(r)
-                     : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return r;
-}
+i64 host_syscall_6(long nr, long a, long b, long c, long d, long e, long f);
 #define HOST_7_(nr, a, b, c, d, e, f, ...)                                             \
     host_syscall_6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define host_syscall(...) HOST_7_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
@@ -226,11 +237,27 @@ static inline i64 restartable(i64 r) { return r == -EINTR ? SYS_RESTART_SA : r; 
 /* A libc call's result: the value or -errno. */
 static inline i64 host(i64 r) { return r == -1 ? -errno : r; }
 
+/* Copies between places of which one may be guest memory; false: a host fault on the
+ * way. */
+bool fault_copy(void *to, const void *from, size_t len);
+/* The context was in there: makes it return false. */
+bool context_leave_copy(ucontext_t *context);
+/* The context was in safe_syscall and the host's has not begun: makes it not begin. */
+void context_leave_syscall(ucontext_t *context);
+/* Returning to the context calls fn, which does not return. */
+void context_call(ucontext_t *context, void (*fn)(void));
+/* rt_sigaction(2) itself: libc's withholds the signals that it uses.  handler as in
+ * struct sigaction; returns 0 or -errno. */
+i64 host_sigaction(int sig, void *handler, u64 flags, u64 mask);
+/* The host's handler: SIG_DFL, SIG_IGN or another. */
+void *host_sighandler(int sig);
+
 /* ---- task.c: processes and threads ---- */
 
 struct Process {
     Options options;
-    const struct Abi *abi;
+    const Abi *abi;
+    const Guest *guest;
     Memory *mem;               /* shared with a vfork child */
     Cache *cache;
     const char *program;       /* as the user or execve named it: AT_EXECFN */
@@ -293,9 +320,12 @@ i64 task_set_tid_address(Task *t, u64 addr);
 i64 task_set_robust_list(Task *t, u64 head, u64 len);
 void task_stats(Process *p); /* -stats, at exit */
 
+/* Before the root directory changes: keeps our own binary at hand for execve. */
+void task_keep_exe(Process *p);
+
 /* ---- riscv64.c: what differs between guests ---- */
 
-typedef struct Abi {
+struct Abi {
     const char *guest;     /* guest_find's name */
     const char *machine;   /* uname -m, AT_PLATFORM */
     u16 elf_machine;
@@ -307,8 +337,9 @@ typedef struct Abi {
     u64 (*sp)(const Task *t);
     /* Registers of a new thread or child: result 0, and sp and tls where given. */
     void (*clone_regs)(Env *to, const Env *from, const CloneArgs *a);
+    void (*syscall)(Task *t); /* fills t->sys, moves pc behind the instruction */
     void (*set_result)(Task *t, i64 value);
-    void (*restart)(Task *t); /* back to the system call instruction */
+    void (*restart)(Task *t); /* undoes syscall: to make it again */
     /* Builds a frame and enters the handler; false: no stack to put it on. */
     bool (*push_frame)(Task *t, const SigAction *a, const siginfo_t *info, u64 mask,
                        u64 sp);
@@ -317,9 +348,11 @@ typedef struct Abi {
     size_t (*return_code)(u32 *code); /* rt_sigreturn; returns bytes */
     /* riscv_hwprobe's value for a key, false: unknown. */
     bool (*hwprobe)(const Process *p, i64 key, u64 *value);
-} Abi;
+};
 
 extern const Abi abi_riscv64;
+
+/* ---- loop.c ---- */
 
 /* Runs the guest until its thread ends (t->exiting). */
 void cpu_loop(Task *t);
