@@ -8,6 +8,7 @@
 #ifndef TESSERA_TRANSLATE_H
 #define TESSERA_TRANSLATE_H
 
+#include <string.h>
 #include "../microops/microops.h"
 #include "../softmmu/softmmu.h"
 
@@ -39,13 +40,16 @@ struct Dis {
     const Guest *guest;
     const Space *space;
     TbKey key;
-    u64 pc;          /* of the instruction at hand */
-    u8 len;          /* its length */
-    bool end;        /* the block is complete */
-    u32 max_insns;   /* end after so many */
-    u64 low, high;   /* lowest and one past the highest guest byte read */
+    u64 pc;     /* of the instruction at hand */
+    u8 len;     /* its length */
+    bool end;   /* the block is complete */
+    bool moved; /* a trace goes on at next, not at pc + len */
+    u64 next;
+    u32 max_insns; /* end after so many */
+    u64 low, high; /* lowest and one past the highest guest byte read */
     const Follow *follow;
-    u32 scratch[8];  /* the frontend's, zero at block start */
+    u64 page, room; /* last page fetched from; offsets in it where 4 bytes are left */
+    u32 scratch[8]; /* the frontend's, zero at block start */
 };
 
 struct Follow {
@@ -61,10 +65,13 @@ void translate_block(Dis *d, Ir *ir, const Guest *guest, const Space *space, TbK
                      u32 max_insns, const Follow *follow);
 
 /* Reads n (2 or 4) bytes of code at pc.  False: not executable; the block has been
- * ended there (with TRAP_FETCH when it is the block's first instruction). */
-bool dis_fetch(Dis *d, u64 pc, u32 n, u32 *bits);
+ * ended there (with TRAP_FETCH when it is the block's first instruction).  Bytes
+ * above n in *bits are unspecified. */
+static inline bool dis_fetch(Dis *d, u64 pc, u32 n, u32 *bits);
+bool dis_fetch_slow(Dis *d, u64 pc, u32 n, u32 *bits); /* another page than last time */
 
-/* Conditional branch on op (OP_beq..OP_bgeu): to taken, else to the next instruction. */
+/* Conditional branch on op (OP_beq..OP_bgeu): to taken, else to the next instruction.
+ */
 void dis_branch(Dis *d, OpCode op, Val a, Val b, u64 taken);
 /* Unconditional direct jump; link: it is a call. */
 void dis_jump(Dis *d, u64 to);
@@ -72,8 +79,17 @@ void dis_jump(Dis *d, u64 to);
 void dis_jump_to(Dis *d, Val v);
 /* Leave with a trap; Trap.addr is 0.  pc: what Env.pc shall be. */
 void dis_trap(Dis *d, TrapKind kind, u64 pc);
-/* End the block after this instruction: what follows depends on new state. */
+/* End the block after this instruction: what follows depends on new state.  Goes on
+ * through the jump cache, which is empty when Env.key_flags has just changed. */
 void dis_end(Dis *d);
+
+static inline bool dis_fetch(Dis *d, u64 pc, u32 n, u32 *bits)
+{
+    if (UNLIKELY(pc - d->page >= d->room))
+        return dis_fetch_slow(d, pc, n, bits);
+    memcpy(bits, space_host(d->space, pc), sizeof(*bits));
+    return true;
+}
 
 /* Every guest we know, by name ("riscv64"); NULL: none. */
 const Guest *guest_find(const char *name);
