@@ -9,36 +9,46 @@
 
 #define SIZE_MIN (1ull << 32)
 #define GUARD    (1ull << 32) /* on both sides, for displacements and negative errors */
+#define MANY     (1ull << 16) /* pages */
+#define HUGE     (1ull << 21) /* a host's huge page */
 
-static void *reserve(u64 size, int prot)
+static void *reserve(u64 at, u64 size, int prot)
 {
-    void *p =
-        mmap(NULL, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *p = mmap((void *)at, size, prot, at ? flags | MAP_FIXED_NOREPLACE : flags, -1, 0);
 
     return p == MAP_FAILED ? NULL : p;
 }
 
-static bool window_reserve(Space *s, u64 size)
+/* base 0: anywhere, at a huge page's boundary so that the guest can have them. */
+static bool window_reserve(Space *s, u64 size, u64 base)
 {
-    u8 *window = reserve(size + 2 * GUARD, PROT_NONE);
+    u64 below = base ? MIN(base - 1, GUARD) & PAGE_MASK : GUARD + HUGE;
+    u64 total = below + size + GUARD;
+    u8 *window = reserve(base ? base - below : 0, total, PROT_NONE);
 
     if (!window)
         return false;
-    s->page = reserve(size >> PAGE_BITS, PROT_READ | PROT_WRITE);
+    s->page = reserve(0, size >> PAGE_BITS, PROT_READ | PROT_WRITE);
     if (!s->page) {
-        munmap(window, size + 2 * GUARD);
+        munmap(window, total);
         return false;
     }
-    s->base = window + GUARD;
+    s->base = base ? (u8 *)base : (u8 *)align_down((u64)window + below, HUGE);
     s->size = size;
     return true;
 }
 
 bool space_init(Space *s, u64 size)
 {
+    return space_init_at(s, size, 0);
+}
+
+bool space_init_at(Space *s, u64 size, u64 base)
+{
     for (size = align_up(MAX(size, SIZE_MIN), PAGE_SIZE); size >= SIZE_MIN;
          size = align_up(size / 2, PAGE_SIZE))
-        if (window_reserve(s, size))
+        if (window_reserve(s, size, base & PAGE_MASK))
             return true;
     return false;
 }
@@ -62,6 +72,14 @@ void space_set(Space *s, u64 addr, u64 len, u8 flags)
 {
     Pages p = pages_of(s, addr, len);
 
+    /* Clearing most of a big range is cheaper by giving its memory back. */
+    if (flags == 0 && p.end - p.first >= MANY) {
+        u64 first = align_up(p.first, PAGE_SIZE), end = align_down(p.end, PAGE_SIZE);
+
+        madvise((u8 *)s->page + first, end - first, MADV_DONTNEED);
+        memset((u8 *)s->page + p.first, 0, first - p.first);
+        p.first = end;
+    }
     memset((u8 *)s->page + p.first, flags, p.end - p.first);
 }
 

@@ -30,6 +30,8 @@ typedef struct Space {
 /* Reserves a window of up to size bytes (less where the host refuses; at least
  * 4 GiB).  False: errno. */
 bool space_init(Space *s, u64 size);
+/* The same with guest address 0 at a given host address; 0: anywhere. */
+bool space_init_at(Space *s, u64 size, u64 base);
 
 static inline bool space_contains(const Space *s, u64 addr, u64 len)
 {
