@@ -53,11 +53,14 @@ static const u64 edges[] = {
     0xffffffffffffffff,
 };
 
-#define REG_OPS(X)                                                                 \
-    X(add)                                                                         \
-    X(sub) X(and) X(or) X(xor) X(sll) X(srl) X(sra) X(slt) X(sltu) X(addw) X(subw) \
-        X(sllw) X(srlw) X(sraw) X(mul) X(mulh) X(mulhu) X(mulhsu) X(mulw) X(div)   \
-            X(divu) X(rem) X(remu) X(divw) X(divuw) X(remw) X(remuw)
+#define REG_OPS(X)                                                                     \
+    X(add)                                                                             \
+    X(sub)                                                                             \
+    X(and)                                                                             \
+    X(or)                                                                              \
+    X(xor) X(sll) X(srl) X(sra) X(slt) X(sltu) X(addw) X(subw) X(sllw) X(srlw) X(sraw) \
+        X(mul) X(mulh) X(mulhu) X(mulhsu) X(mulw) X(div) X(divu) X(rem) X(remu)        \
+            X(divw) X(divuw) X(remw) X(remuw)
 
 #define X(op)                                                           \
     static u64 do_##op(u64 a, u64 b)                                    \
@@ -88,14 +91,14 @@ REG_OPS(X)
     }
 IMM_OPS(X)
 #undef X
-#define X(op)                                                     \
-    static u64 do_##op(u64 a, u64 h)                              \
-    {                                                             \
-        u64 r;                                                    \
-                                                                  \
-        ONE(op, 0)                                                \
-        ONE(op, 1) ONE(op, 7) ONE(op, 31) ONE(op, 32) ONE(op, 48) \
-            ONE(op, 63) return h;                                 \
+#define X(op)                                                                \
+    static u64 do_##op(u64 a, u64 h)                                         \
+    {                                                                        \
+        u64 r;                                                               \
+                                                                             \
+        ONE(op, 0)                                                           \
+        ONE(op, 1)                                                           \
+        ONE(op, 7) ONE(op, 31) ONE(op, 32) ONE(op, 48) ONE(op, 63) return h; \
     }
 SHIFT_OPS(X)
 #undef X
