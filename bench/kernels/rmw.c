@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* Random read-modify-write over a table of half a megabyte. */
+/* Read-modify-write at scattered places of a table that the nearest cache holds. */
 #include "kernel.h"
 
-const u64 kernel_rounds = 170;
+const u64 kernel_rounds = 650;
 
-enum { ENTRIES = 64 * 1024 };
-static u64 table[ENTRIES];
+enum { INDEX_BITS = 12, UPDATES = 1000000 };
+static u64 table[1 << INDEX_BITS];
 
-static NOINLINE u64 update(u64 state, size_t count)
+static NOINLINE void update(u64 key, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        state = next_random(&state);
-        table[state % ENTRIES] ^= state;
+    for (; count > 0; count--, key++) {
+        u64 hash = key * 0x9e3779b97f4a7c15;
+
+        table[hash >> (64 - INDEX_BITS)] ^= hash;
     }
-    return state;
 }
 
 u64 kernel_run(u64 rounds)
 {
-    u64 state = 14, sum = 0;
+    u64 sum = 0;
 
     for (u64 i = 0; i < rounds; i++)
-        state = update(state, 1000000);
-    for (size_t i = 0; i < ENTRIES; i += 31)
+        update(i * i * 12345, UPDATES);
+    for (size_t i = 0; i < ARRAY_SIZE(table); i += 31)
         sum = checksum(sum, table[i]);
     return sum;
 }
