@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls on files by name and by descriptor that a pass-through cannot serve:
+ * open and readlink (files of /proc that must show the guest), stat (its layout
+ * differs), fcntl (arguments by command), descriptors that are ours.
+ */
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "sys.h"
+
+/* ---- open, close ---- */
+
+/* Opens for the guest; path is as the guest spelt it. */
+static i64 open_path(Task *t, u64 dir, const char *path, const struct open_how *how)
+{
+    char buf[PATH_MAX];
+    i64 r = proc_open(t, path, how->flags);
+
+    if (r != -ENOENT)
+        return r;
+    if (proc_self(t, path, "exe") && !(how->flags & O_NOFOLLOW) && t->process->exe)
+        path = t->process->exe;
+    path = path_host(t->process, path, buf);
+    if (how->resolve)
+        return restartable(safe_syscall(SYS_openat2, dir, path, how, sizeof *how));
+    return restartable(safe_syscall(SYS_openat, dir, path, how->flags, how->mode));
+}
+
+i64 sys_openat(Task *t, u64 dir, u64 addr, u64 flags, u64 mode)
+{
+    struct open_how how = {.flags = (u32)flags, .mode = (u32)mode};
+    const char *path;
+    i64 r = guest_string(t, addr, PATH_MAX, &path);
+
+    return r < 0 ? r : open_path(t, dir, path, &how);
+}
+
+i64 sys_openat2(Task *t, u64 dir, u64 addr, u64 how_addr, u64 size)
+{
+    struct open_how how;
+    const char *path;
+    i64 r = guest_string(t, addr, PATH_MAX, &path);
+    void *p = guest_ptr(t, how_addr, size, GUEST_READ);
+    char buf[PATH_MAX];
+
+    if (r < 0)
+        return r;
+    if (!p)
+        return -EFAULT;
+    if (size == sizeof how) {
+        memcpy(&how, p, sizeof how);
+        r = proc_open(t, path, how.flags);
+        if (r != -ENOENT)
+            return r;
+    }
+    path = path_host(t->process, path, buf);
+    return restartable(safe_syscall(SYS_openat2, dir, path, p, size));
+}
+
+/* Our own descriptors are not the guest's to close. */
+static bool fd_is_ours(const Task *t, u64 fd)
+{
+    return t->process->exe_fd >= 0 && (u32)fd == (u32)t->process->exe_fd;
+}
+
+i64 sys_close(Task *t, u64 fd)
+{
+    return fd_is_ours(t, fd) ? -EBADF : host_syscall(SYS_close, fd);
+}
+
+i64 sys_close_range(Task *t, u64 first, u64 last, u64 flags)
+{
+    u64 ours = (u32)t->process->exe_fd;
+    i64 r = 0;
+
+    first = (u32)first;
+    last = (u32)last;
+    if (t->process->exe_fd < 0 || first > last || ours < first || ours > last)
+        return host_syscall(SYS_close_range, first, last, flags);
+    if (first < ours)
+        r = host_syscall(SYS_close_range, first, ours - 1, flags);
+    if (r == 0 && ours < last)
+        r = host_syscall(SYS_close_range, ours + 1, last, flags);
+    return r;
+}
+
+/* ---- names ---- */
+
+i64 sys_readlinkat(Task *t, u64 dir, u64 addr, u64 out, u64 size)
+{
+    const char *path, *exe = t->process->exe;
+    char buf[PATH_MAX];
+    i64 r = guest_string(t, addr, PATH_MAX, &path);
+    u64 len = guest_reach(t, out, MIN(size, PATH_MAX), GUEST_WRITE);
+    void *to = guest_ptr(t, out, len, GUEST_WRITE);
+
+    if (r < 0)
+        return r;
+    if ((i32)size <= 0)
+        return -EINVAL;
+    if (!len || !to)
+        return -EFAULT;
+    if (exe && proc_self(t, path, "exe")) {
+        len = MIN(len, strlen(exe));
+        memcpy(to, exe, len);
+        return len;
+    }
+    return host_syscall(SYS_readlinkat, dir, path_host(t->process, path, buf), to, len);
+}
+
+/* A path to stat: through the -L prefix, and /proc/self/exe is the guest's. */
+static i64 stat_path(Task *t, u64 addr, u64 flags, char *buf, const char **path)
+{
+    i64 r = guest_path(t, addr, buf, path);
+
+    if (*path && !(flags & AT_SYMLINK_NOFOLLOW) && t->process->exe &&
+        proc_self(t, *path, "exe"))
+        *path = t->process->exe;
+    return r;
+}
+
+static i64 put_stat(Task *t, u64 addr, const struct stat *s)
+{
+    GuestStat g = {
+        .dev = s->st_dev,
+        .ino = s->st_ino,
+        .mode = s->st_mode,
+        .nlink = s->st_nlink,
+        .uid = s->st_uid,
+        .gid = s->st_gid,
+        .rdev = s->st_rdev,
+        .size = s->st_size,
+        .blksize = s->st_blksize,
+        .blocks = s->st_blocks,
+        .atime = s->st_atim.tv_sec,
+        .atime_nsec = s->st_atim.tv_nsec,
+        .mtime = s->st_mtim.tv_sec,
+        .mtime_nsec = s->st_mtim.tv_nsec,
+        .ctime = s->st_ctim.tv_sec,
+        .ctime_nsec = s->st_ctim.tv_nsec,
+    };
+
+    return PUT(t, addr, &g) ? 0 : -EFAULT;
+}
+
+i64 sys_newfstatat(Task *t, u64 dir, u64 addr, u64 out, u64 flags)
+{
+    char buf[PATH_MAX];
+    const char *path;
+    struct stat s;
+    i64 r = stat_path(t, addr, flags, buf, &path);
+
+    if (r == 0)
+        r = host_syscall(SYS_newfstatat, dir, path, &s, flags);
+    return r ? r : put_stat(t, out, &s);
+}
+
+i64 sys_fstat(Task *t, u64 fd, u64 out)
+{
+    struct stat s;
+    i64 r = host_syscall(SYS_fstat, fd, &s);
+
+    return r ? r : put_stat(t, out, &s);
+}
+
+i64 sys_statx(Task *t, u64 dir, u64 addr, u64 flags, u64 mask, u64 out)
+{
+    char buf[PATH_MAX];
+    const char *path;
+    void *to = guest_ptr(t, out, sizeof(struct statx), GUEST_WRITE);
+    i64 r = stat_path(t, addr, flags, buf, &path);
+
+    if (r < 0)
+        return r;
+    return to ? host_syscall(SYS_statx, dir, path, flags, mask, to) : -EFAULT;
+}
+
+/* struct file_handle ends in as many bytes as it says at its start. */
+i64 sys_name_to_handle_at(Task *t, u64 dir, u64 addr, u64 handle, u64 mount, u64 flags)
+{
+    char buf[PATH_MAX];
+    const char *path;
+    u32 bytes;
+    void *h = NULL, *m = guest_ptr(t, mount, sizeof(u64), GUEST_WRITE);
+    i64 r = guest_path(t, addr, buf, &path);
+
+    if (GET(t, handle, &bytes))
+        h = guest_ptr(t, handle, 8 + (u64)MIN(bytes, MAX_HANDLE_SZ), GUEST_WRITE);
+    if (r < 0)
+        return r;
+    if (!h || !m)
+        return -EFAULT;
+    return host_syscall(SYS_name_to_handle_at, dir, path, h, m, flags);
+}
+
+i64 sys_open_by_handle_at(Task *t, u64 fd, u64 handle, u64 flags)
+{
+    u32 bytes;
+    void *h = NULL;
+
+    if (GET(t, handle, &bytes))
+        h = guest_ptr(t, handle, 8 + (u64)MIN(bytes, MAX_HANDLE_SZ), GUEST_READ);
+    return h ? host_syscall(SYS_open_by_handle_at, fd, h, flags) : -EFAULT;
+}
+
+/* ---- fcntl ---- */
+
+/* Size of what a command's argument points to; 0: it is a number. */
+static u64 fcntl_size(u32 command)
+{
+    switch (command) {
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+    case F_OFD_GETLK:
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW: return sizeof(struct flock);
+    case F_GETOWN_EX:
+    case F_SETOWN_EX: return sizeof(struct f_owner_ex);
+    case 17: /* F_GETOWNER_UIDS: two uids */ return 8;
+    case F_GET_RW_HINT:
+    case F_SET_RW_HINT:
+    case F_GET_FILE_RW_HINT:
+    case F_SET_FILE_RW_HINT: return sizeof(u64);
+    default: return 0;
+    }
+}
+
+static bool fcntl_reads(u32 command)
+{
+    return command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK ||
+           command == F_OFD_SETLKW || command == F_SETOWN_EX ||
+           command == F_SET_RW_HINT || command == F_SET_FILE_RW_HINT;
+}
+
+i64 sys_fcntl(Task *t, u64 fd, u64 command, u64 arg)
+{
+    u64 size = fcntl_size(command);
+    void *p;
+
+    if (!size)
+        return host_syscall(SYS_fcntl, fd, command, arg);
+    p = guest_ptr(t, arg, size, fcntl_reads(command) ? GUEST_READ : GUEST_WRITE);
+    if (!p)
+        return -EFAULT;
+    return restartable(safe_syscall(SYS_fcntl, fd, command, p));
+}
