@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Futexes.  A guest word is a host word, so the host's kernel does all of it; the
+ * operation says which arguments are addresses.
+ */
+#include <linux/futex.h>
+#include <time.h>
+#include "sys.h"
+
+/* Does the operation take a time limit (else its fourth argument is a number)? */
+static bool futex_is_timed(u32 op)
+{
+    switch (op & FUTEX_CMD_MASK) {
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+    case FUTEX_WAIT_REQUEUE_PI:
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2: return true;
+    default: return false;
+    }
+}
+
+/* Does the kernel write to the (first, second) word? */
+static bool futex_writes(u32 op, int which)
+{
+    switch (op & FUTEX_CMD_MASK) {
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+    case FUTEX_TRYLOCK_PI:
+    case FUTEX_UNLOCK_PI: return which == 0;
+    case FUTEX_WAKE_OP:
+    case FUTEX_CMP_REQUEUE_PI:
+    case FUTEX_WAIT_REQUEUE_PI: return which == 1;
+    default: return false;
+    }
+}
+
+static u64 futex_word(Task *t, u32 op, int which, u64 addr)
+{
+    if (addr && futex_writes(op, which))
+        (void)guest_ptr(t, addr, sizeof(u32), GUEST_WRITE);
+    return host_addr(t, addr);
+}
+
+i64 sys_futex(Task *t, u64 addr, u64 op, u64 value, u64 timeout, u64 addr2, u64 value3)
+{
+    struct timespec ts;
+    u64 limit = timeout;
+    i64 r;
+
+    if (futex_is_timed(op) && timeout) {
+        if (!GET(t, timeout, &ts))
+            return -EFAULT;
+        limit = (u64)&ts;
+    }
+    r = safe_syscall(SYS_futex, futex_word(t, op, 0, addr), op, value, limit,
+                     futex_word(t, op, 1, addr2), value3);
+    return futex_is_timed(op) && timeout ? r : restartable(r);
+}
+
+i64 sys_futex_waitv(Task *t, u64 waiters, u64 n, u64 flags, u64 timeout, u64 clock)
+{
+    struct futex_waitv v[FUTEX_WAITV_MAX];
+    struct timespec ts;
+
+    if ((u32)n == 0 || (u32)n > FUTEX_WAITV_MAX)
+        return -EINVAL;
+    if (!guest_read(t, v, waiters, (u32)n * sizeof *v) ||
+        (timeout && !GET(t, timeout, &ts)))
+        return -EFAULT;
+    for (u32 i = 0; i < (u32)n; i++)
+        v[i].uaddr = host_addr(t, v[i].uaddr);
+    return restartable(
+        safe_syscall(SYS_futex_waitv, v, n, flags, timeout ? &ts : NULL, clock));
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls on signals: signal.c does them. */
+#include "sys.h"
+
+i64 sys_rt_sigaction(Task *t, u64 sig, u64 act, u64 old, u64 set_size)
+{
+    return signal_action(t, (i32)sig, act, old, set_size);
+}
+
+i64 sys_rt_sigprocmask(Task *t, u64 how, u64 set, u64 old, u64 set_size)
+{
+    return signal_mask(t, (i32)how, set, old, set_size);
+}
+
+i64 sys_rt_sigpending(Task *t, u64 set, u64 set_size)
+{
+    return signal_pending(t, set, set_size);
+}
+
+i64 sys_rt_sigsuspend(Task *t, u64 set, u64 set_size)
+{
+    return signal_suspend(t, set, set_size);
+}
+
+i64 sys_rt_sigtimedwait(Task *t, u64 set, u64 info, u64 timeout, u64 set_size)
+{
+    return signal_timedwait(t, set, info, timeout, set_size);
+}
+
+i64 sys_sigaltstack(Task *t, u64 stack, u64 old)
+{
+    return signal_altstack(t, stack, old);
+}
+i64 sys_rt_sigreturn(Task *t)
+{
+    return signal_return(t);
+}
+
+/* Only the kernel has reason to make this call, and ours restarts calls itself. */
+i64 sys_restart_syscall(Task *t)
+{
+    return -EINTR;
+}
