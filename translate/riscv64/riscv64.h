@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RV64GC, the guest: registers, control and status registers, and the table of its
+ * instructions.  x0..x31 are globals 0..31 (0 unused), f0..f31 are 32..63.
+ *
+ * fcsr: its flags are MXCSR's sticky bits, its rounding mode is kept here and
+ * mirrored to MXCSR.RC.  The one mode that the host lacks (RMM) and the invalid
+ * ones are another translation: Env.key_flags says which.
+ */
+#ifndef TESSERA_RISCV64_H
+#define TESSERA_RISCV64_H
+
+#include "../translate.h"
+
+enum { X_RA = 1, X_SP = 2, X_GP = 3, X_TP = 4, X_A0 = 10, X_A7 = 17, F0 = 32 };
+
+/* Rounding modes, in fcsr and in instructions. */
+enum { RM_RNE, RM_RTZ, RM_RDN, RM_RUP, RM_RMM, RM_DYN = 7 };
+
+/* Env.key_flags */
+enum {
+    FRM_HOST = 0,    /* frm is 0..3: MXCSR.RC says the same */
+    FRM_AWAY = 1,    /* frm is RMM */
+    FRM_INVALID = 2, /* frm is 5..7: instructions that use it are illegal */
+};
+
+/* Env.guest_state[] */
+enum { STATE_FRM };
+
+enum { TIMEBASE_HZ = 10000000 }; /* of the time CSR */
+enum { CACHE_BLOCK = 64 };       /* of cbo.*, in bytes */
+
+/* ---- guest.c ---- */
+
+/* TRAP_MISALIGNED: the address that the atomic instruction insn asked for. */
+u64 riscv64_amo_address(const Env *env, u32 insn);
+
+/* ---- csr.c ---- */
+
+enum { CSR_FFLAGS = 1, CSR_FRM = 2, CSR_FCSR = 3 };
+
+/* fcsr as the guest sees it, for signal frames; outside generated code only. */
+u32 riscv64_fcsr(const Env *env);
+void riscv64_set_fcsr(Env *env, u32 fcsr);
+
+/* May a user-mode program read, or write, this CSR? */
+bool csr_readable(u32 number);
+bool csr_writable(u32 number);
+/* The assembler's name of a CSR, in out; false: it has none. */
+bool csr_name(char *out, size_t size, u32 number);
+
+/* ---- decode.c ---- */
+
+typedef enum InsnFormat {
+    FORMAT_R,
+    FORMAT_R4,
+    FORMAT_A,
+    FORMAT_I,
+    FORMAT_S,
+    FORMAT_B,
+    FORMAT_U,
+    FORMAT_J,
+    FORMAT_SH6,
+    FORMAT_SH5,
+    FORMAT_CSR,
+    FORMAT_CNONE,
+    FORMAT_CIW,
+    FORMAT_CL_W,
+    FORMAT_CL_D,
+    FORMAT_CI,
+    FORMAT_CI_NZ,
+    FORMAT_CI_LI,
+    FORMAT_CI_LUI,
+    FORMAT_CI_SP,
+    FORMAT_CI_SH,
+    FORMAT_CI_D,
+    FORMAT_CI_WNZ,
+    FORMAT_CI_DNZ,
+    FORMAT_CB,
+    FORMAT_CB_SH,
+    FORMAT_CB_IMM,
+    FORMAT_CA,
+    FORMAT_CJ,
+    FORMAT_CR,
+    FORMAT_CR_MV,
+    FORMAT_CR_JR,
+    FORMAT_CR_JALR,
+    FORMAT_CSS_W,
+    FORMAT_CSS_D,
+} InsnFormat;
+
+/* The operands of an instruction; what its format has not is 0. */
+typedef struct Arg {
+    u8 rd, rs1, rs2, rs3; /* numbers of x or f registers */
+    u8 rm;                /* bits 14-12 */
+    bool reserved;        /* these operands are no instruction */
+    i32 imm;
+} Arg;
+
+typedef enum InsnId {
+    INSN_NONE,
+#define INSN(name, format, pattern, operands)        INSN_##name,
+#define LIKE(name, other, format, pattern, operands) INSN_##name,
+#define COMP(name, other, format, pattern, operands) INSN_##name,
+#include "insn.def"
+#undef INSN
+#undef LIKE
+#undef COMP
+    INSN_COUNT
+} InsnId;
+
+typedef struct InsnDesc {
+    const char *name; /* with underscores for dots */
+    u32 mask, match;
+    u8 len, format;       /* bytes; InsnFormat */
+    const char *operands; /* see insn.def */
+} InsnDesc;
+
+extern const InsnDesc insn_desc[INSN_COUNT];
+
+static inline u8 insn_len(u32 bits)
+{
+    return (bits & 3) == 3 ? 4 : 2;
+}
+InsnId insn_find(u32 bits); /* INSN_NONE: no such encoding */
+Arg insn_arg(InsnId id, u32 bits);
+/* Translates the instruction d->pc, d->len; false: illegal, nothing was emitted. */
+bool insn_translate(Dis *d, u32 bits);
+
+/* ---- disas.c ---- */
+
+/* See Guest.disas. */
+size_t riscv64_disas(char *out, size_t size, u64 pc, const u8 *bytes, size_t len);
+
+/* ---- trans_*.c ---- */
+
+#define INSN(name, format, pattern, operands) bool trans_##name(Dis *d, const Arg *a);
+#define LIKE(name, other, format, pattern, operands)
+#define COMP(name, other, format, pattern, operands)
+#include "insn.def"
+#undef INSN
+#undef LIKE
+#undef COMP
+bool trans_illegal(Dis *d, const Arg *a);
+
+/* Translates name: how says whether it is legal. */
+#define TRANS(name, how)                    \
+    bool trans_##name(Dis *d, const Arg *a) \
+    {                                       \
+        return how;                         \
+    }
+
+/* An integer register as an operand. */
+static inline Val x_in(Dis *d, u8 r)
+{
+    return r ? r : ir_const(d->ir, 0);
+}
+/* A place for an integer result that must be computed even for x0. */
+static inline Val x_out(Dis *d, u8 r)
+{
+    return r ? r : ir_temp(d->ir);
+}
+
+/* ---- helpers: csr.c, fp.c ---- */
+
+enum {
+#define HELPER(name, n_args, has_result) HELPER_##name,
+#include "helpers.def"
+#undef HELPER
+    HELPER_COUNT
+};
+
+#define HELPER(name, n_args, has_result) HelperFn help_##name;
+#include "helpers.def"
+#undef HELPER
+
+#endif
