@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest as the core sees it: its registers, their default places, its callbacks. */
+#include <inttypes.h>
+#include "riscv64.h"
+
+static const HelperDesc helpers[HELPER_COUNT] = {
+#define HELPER(name, n_args, has_result) {#name, help_##name, n_args, has_result},
+#include "helpers.def"
+#undef HELPER
+};
+
+static void reset(Env *env)
+{
+    memset(env->g, 0, sizeof(env->g));
+    memset(env->guest_state, 0, sizeof(env->guest_state));
+    env->pc = 0;
+    env->res_addr = ~0ull;
+    env->key_flags = FRM_HOST;
+    riscv64_set_fcsr(env, 0);
+}
+
+static void insn(Dis *d)
+{
+    u32 bits;
+
+    if (!dis_fetch(d, d->pc, 2, &bits))
+        return;
+    d->len = insn_len(bits);
+    if (d->len == 4 && !dis_fetch(d, d->pc, 4, &bits))
+        return;
+    ir_insn(d->ir, d->pc, d->len);
+    if (!insn_translate(d, d->len == 4 ? bits : bits & 0xffff))
+        dis_trap(d, TRAP_ILLEGAL, d->pc);
+}
+
+static void dump_registers(FILE *f, const Env *env, int first)
+{
+    for (int i = first; i < first + 32; i++)
+        fprintf(f, " %-8s %016" PRIx64 "%s", guest_riscv64.regs.globals[i].name,
+                env->g[i], i % 4 == 3 ? "\n" : "");
+}
+
+static void dump(FILE *f, const Env *env)
+{
+    fprintf(f, " %-8s %016" PRIx64 " %-8s %08x\n", "pc", env->pc, "fcsr",
+            riscv64_fcsr(env));
+    dump_registers(f, env, 0);
+    dump_registers(f, env, F0);
+}
+
+u64 riscv64_amo_address(const Env *env, u32 bits)
+{
+    u8 r = insn_arg(insn_find(bits), bits).rs1;
+
+    return r ? env->g[r] : 0;
+}
+
+const Guest guest_riscv64 = {
+    .regs =
+        {
+            .name = "riscv64",
+            .globals =
+                {
+#define MEM                          HOST_NONE
+#define REG(global, cls, name, host) [global] = {name, cls, host},
+#include "regs.def"
+#undef REG
+#undef MEM
+                },
+            .helpers = helpers,
+            .n_helpers = HELPER_COUNT,
+        },
+    .reset = reset,
+    .insn = insn,
+    .disas = riscv64_disas,
+    .dump = dump,
+};
