@@ -15,7 +15,8 @@
 static void *reserve(u64 at, u64 size, int prot)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void *p = mmap((void *)at, size, prot, at ? flags | MAP_FIXED_NOREPLACE : flags, -1, 0);
+    void *p =
+        mmap((void *)at, size, prot, at ? flags | MAP_FIXED_NOREPLACE : flags, -1, 0);
 
     return p == MAP_FAILED ? NULL : p;
 }
