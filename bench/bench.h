@@ -71,6 +71,7 @@ Result *result_of(const Bench *b, size_t kernel, size_t runner);
 bool measure(const Bench *b, const Kernel *k, const Runner *r, double *ns,
              uint64_t *sum, char **trouble);
 char *find_version(const char *path);
+char *command_line(const Bench *b, const Kernel *k, const Runner *r);
 
 /* report.c: figures of one or several kernels. NAN where there is none. */
 double result_median(const Result *result);

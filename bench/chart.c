@@ -112,6 +112,25 @@ static void put_group(Chart *c, Group group)
     c->y += HEAD;
 }
 
+/* A kernel the host itself has no figure for: one line of text. */
+static void put_figures(Chart *c, size_t kernel)
+{
+    const Kernel *k = g_ptr_array_index(c->b->chosen, kernel);
+    GString *line = g_string_new(k->what);
+
+    for (size_t r = 1; r < c->b->runners->len; r++) {
+        const Runner *runner = g_ptr_array_index(c->b->runners, r);
+        char *time = format_time(k, result_median(result_of(c->b, kernel, r)));
+
+        g_string_append_printf(line, "%s %s %s", r > 1 ? "," : ":", runner->label,
+                               time);
+        g_free(time);
+    }
+    put_text(c, 14, c->y + 20, "group", line->str);
+    g_string_free(line, TRUE);
+    c->y += HEAD;
+}
+
 static void put_rows(Chart *c)
 {
     int last = -1;
@@ -119,8 +138,10 @@ static void put_rows(Chart *c)
     for (size_t k = 0; k < c->b->chosen->len; k++) {
         const Kernel *kernel = g_ptr_array_index(c->b->chosen, k);
 
-        if (!has_ratio(c->b, k))
+        if (!has_ratio(c->b, k)) {
+            put_figures(c, k);
             continue;
+        }
         if ((int)kernel->group != last)
             put_group(c, kernel->group);
         last = (int)kernel->group;
@@ -139,8 +160,13 @@ static void put_legend(Chart *c)
                                "<rect x=\"%.1f\" y=\"48\" width=\"12\" height=\"12\" "
                                "rx=\"2\" fill=\"%s\"/>\n",
                                x, colour_of(r, c->b));
-        put_text(c, x + 18, 58, "legend", runner->label);
-        x += 48 + 7.5 * (double)g_utf8_strlen(runner->label, -1);
+        char *label = runner->version
+                          ? g_strdup_printf("%s %s", runner->label, runner->version)
+                          : g_strdup(runner->label);
+
+        put_text(c, x + 18, 58, "legend", label);
+        x += 48 + 7.5 * (double)g_utf8_strlen(label, -1);
+        g_free(label);
     }
 }
 
@@ -172,7 +198,8 @@ char *chart_of(const Bench *b)
         frame.svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" "
         "viewBox=\"0 0 %d %.0f\">\n<style>text{font:12px sans-serif;fill:#1f2937}"
-        ".title{font-size:16px;font-weight:600}.group{font-weight:600}"
+        ".title{font-size:16px;font-weight:600}.group{font-weight:600;paint-order:"
+        "stroke;stroke:#fff;stroke-width:5px}"
         ".name{text-anchor:end}.tick{text-anchor:middle;fill:#6b7280;font-size:11px}"
         ".value{font-size:10px;fill:#4b5563}.grid{stroke:#e5e7eb}.base{stroke:#6b7280}"
         "</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",

@@ -86,12 +86,6 @@ static void add_runner(Bench *b, RunnerKind kind, char *label, char *path)
     Runner *r = g_new0(Runner, 1);
 
     *r = (Runner){kind, label, path, path ? find_version(path) : NULL};
-    if (kind == QEMU && r->version) {
-        char *named = g_strdup_printf("qemu %s", r->version);
-
-        g_free(r->label);
-        r->label = named;
-    }
     g_ptr_array_add(b->runners, r);
 }
 
@@ -189,12 +183,23 @@ static void run_rounds(const Bench *b, size_t kernel)
     check_sums(b, kernel);
 }
 
-static int count_troubles(const Bench *b)
+static int list_troubles(const Bench *b)
 {
+    size_t runners = b->runners->len;
     int count = 0;
 
-    for (size_t i = 0; i < b->chosen->len * b->runners->len; i++)
-        count += b->results[i].trouble != NULL;
+    for (size_t i = 0; i < b->chosen->len * runners; i++) {
+        const Kernel *k = g_ptr_array_index(b->chosen, i / runners);
+        const Runner *r = g_ptr_array_index(b->runners, i % runners);
+        char *command;
+
+        if (!b->results[i].trouble)
+            continue;
+        command = command_line(b, k, r);
+        printf("%s %s: %s: %s\n", count++ ? "      " : "failed", k->name,
+               b->results[i].trouble, command);
+        g_free(command);
+    }
     return count;
 }
 
@@ -230,19 +235,16 @@ int main(int argc, char **argv)
         return 1;
     }
     set_up(&bench, &options);
-    printf("medians of %d interleaved rounds\n", bench.rounds);
     print_header(&bench);
     for (size_t i = 0; i < bench.chosen->len; i++) {
         run_rounds(&bench, i);
         print_kernel(&bench, i);
     }
     print_summary(&bench);
+    troubles = list_troubles(&bench);
     if (options.out) {
         save(options.out, "results.json", json_of(&bench));
         save(options.out, "chart.svg", chart_of(&bench));
     }
-    troubles = count_troubles(&bench);
-    if (troubles)
-        printf("%d figures are missing: see the table\n", troubles);
     return troubles ? 1 : 0;
 }

@@ -149,6 +149,23 @@ static bool run_kernel(const Bench *b, const Kernel *k, const Runner *r, int per
     return !*trouble;
 }
 
+char *command_line(const Bench *b, const Kernel *k, const Runner *r)
+{
+    GPtrArray *argv = command(b, k, r, b->percent);
+    GString *line = g_string_new(NULL);
+
+    for (size_t i = 0; i + 1 < argv->len; i++) {
+        char *word = g_shell_quote(g_ptr_array_index(argv, i));
+        bool plain = !strpbrk(word + 1, " $;\\");
+
+        g_string_append_printf(line, "%s%s", i ? " " : "",
+                               plain ? (char *)g_ptr_array_index(argv, i) : word);
+        g_free(word);
+    }
+    g_ptr_array_free(argv, TRUE);
+    return g_string_free(line, FALSE);
+}
+
 static int compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -157,7 +174,7 @@ static int compare_doubles(const void *a, const void *b)
 }
 
 static bool measure_start(const Bench *b, const Kernel *k, const Runner *r, double *ns,
-                          char **trouble)
+                          uint64_t *sum, char **trouble)
 {
     double *times = g_new(double, b->starts);
     Run run;
@@ -166,8 +183,10 @@ static bool measure_start(const Bench *b, const Kernel *k, const Runner *r, doub
     while (done < b->starts && run_kernel(b, k, r, 0, &run, trouble))
         times[done++] = run.ns;
     qsort(times, (size_t)done, sizeof(*times), compare_doubles);
-    if (!*trouble)
+    if (!*trouble) {
         *ns = times[done / 2];
+        *sum = g_str_hash(run.text);
+    }
     g_free(times);
     return !*trouble;
 }
@@ -217,7 +236,7 @@ bool measure(const Bench *b, const Kernel *k, const Runner *r, double *ns,
     *trouble = NULL;
     *sum = 0;
     if (k->way == START)
-        return measure_start(b, k, r, ns, trouble);
+        return measure_start(b, k, r, ns, sum, trouble);
     if (k->way == COLD)
         return measure_cold(b, k, r, ns, sum, trouble);
     if (!run_counted(b, k, r, b->percent, &wall, &inner, &rounds, sum, trouble))

@@ -70,6 +70,17 @@ char *format_time(const Kernel *k, double ns)
     return g_strdup_printf(k->way == START ? "%.2f ms" : "%.0f ms", ns / 1e6);
 }
 
+static char *processor_name(void)
+{
+    char *text = NULL, *at, *name = NULL;
+
+    if (g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL) &&
+        (at = strstr(text, "model name")) && (at = strchr(at, ':')))
+        name = g_strndup(at + 2, strcspn(at + 2, "\n"));
+    g_free(text);
+    return name ? name : g_strdup("unknown");
+}
+
 static const Runner *runner_at(const Bench *b, size_t i)
 {
     return g_ptr_array_index(b->runners, i);
@@ -101,6 +112,15 @@ static void print_ratio_name(const Bench *b, size_t runner, size_t base, void *d
 
 void print_header(const Bench *b)
 {
+    char *processor = processor_name();
+
+    printf("medians of %d interleaved rounds at %d %% on %s\n", b->rounds, b->percent,
+           processor);
+    for (size_t r = 1; r < b->runners->len; r++)
+        printf("%s: %s, version %s\n", runner_at(b, r)->label, runner_at(b, r)->path,
+               runner_at(b, r)->version ? runner_at(b, r)->version : "unknown");
+    putchar('\n');
+    g_free(processor);
     printf("%-24s", "");
     for (size_t r = 0; r < b->runners->len; r++)
         printf(" %13s", runner_at(b, r)->label);
@@ -144,19 +164,32 @@ static void print_group_ratio(const Bench *b, size_t runner, size_t base, void *
     print_ratio(group_ratio(b, *(int *)data, runner, base));
 }
 
+static bool has_figures(const Bench *b, int group)
+{
+    for (size_t r = 1; r < b->runners->len; r++) {
+        if (!isnan(group_ratio(b, group, r, 0)))
+            return true;
+    }
+    return false;
+}
+
+static void print_means(const Bench *b, int group)
+{
+    if (!has_figures(b, group))
+        return;
+    printf("%-24s%*s", group < 0 ? "all of these" : group_names[group],
+           (int)(14 * b->runners->len), "");
+    each_ratio(b, print_group_ratio, &group);
+    putchar('\n');
+}
+
 void print_summary(const Bench *b)
 {
     puts("\ngeometric means");
-    for (int group = 0; group <= GROUPS; group++) {
-        int which = group == PROCESS ? -1 : group < PROCESS ? group : group - 1;
-
-        if (which == TRANSLATION)
-            continue;
-        printf("%-24s%*s", which < 0 ? "all of these" : group_names[which],
-               (int)(14 * b->runners->len), "");
-        each_ratio(b, print_group_ratio, &which);
-        putchar('\n');
-    }
+    for (int group = 0; group < PROCESS; group++)
+        print_means(b, group);
+    print_means(b, -1);
+    print_means(b, PROCESS);
 }
 
 static void json_string(GString *s, const char *text)
@@ -177,17 +210,6 @@ static void json_number(GString *s, double value)
         g_string_append(s, "null");
     else
         g_string_append_printf(s, "%.4f", value);
-}
-
-static char *processor_name(void)
-{
-    char *text = NULL, *at, *name = NULL;
-
-    if (g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL) &&
-        (at = strstr(text, "model name")) && (at = strchr(at, ':')))
-        name = g_strndup(at + 2, strcspn(at + 2, "\n"));
-    g_free(text);
-    return name ? name : g_strdup("unknown");
 }
 
 static void json_runners(const Bench *b, GString *s)
