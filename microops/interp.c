@@ -22,6 +22,8 @@ PACKED(i16)
 PACKED(u32)
 PACKED(i32)
 PACKED(u64)
+PACKED(float)
+PACKED(double)
 
 static _Thread_local Env *current; /* ops.h's ENV; set by each fn_* that needs it */
 
@@ -42,7 +44,7 @@ MEANING u32 begin(Env *env, u32 flags)
 {
     u32 host = 0;
 
-    if (flags & (LOAD | STORE))
+    if (flags & (LOAD | STORE | FP))
         current = env;
     if (flags & FP) {
         host = _mm_getcsr();

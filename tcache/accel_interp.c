@@ -42,7 +42,7 @@ typedef struct Block {
     const IrExit *exits;
     Source *sources;
     u8 *bytes;
-    u32 n_sources, n_insns;
+    u32 n_sources, n_bytes;
 } Block;
 
 struct InterpThread {
@@ -116,7 +116,8 @@ static void block_keep_source(Block *b, const Ir *ir, const Space *space)
     b->sources = g_new(Source, ir->n_insns);
     b->n_sources = find_sources(b->sources, ir);
     last = &b->sources[b->n_sources - 1];
-    b->bytes = g_malloc(last->at + last->len);
+    b->n_bytes = last->at + last->len;
+    b->bytes = g_malloc(b->n_bytes);
     for (u32 i = 0; i < b->n_sources; i++)
         memcpy(b->bytes + b->sources[i].at, space_host(space, b->sources[i].pc),
                b->sources[i].len);
@@ -132,7 +133,6 @@ static Block *block_new(TbKey key, const Ir *ir, const Space *space)
     b->code.consts = copy(ir->consts, ir->n_consts * sizeof(*ir->consts));
     b->code.insns = copy(ir->insns, ir->n_insns * sizeof(*ir->insns));
     b->exits = copy(ir->exits, ir->n_exits * sizeof(*ir->exits));
-    b->n_insns = ir->n_insns;
     if (ir->n_insns)
         block_keep_source(b, ir, space);
     return b;
@@ -148,7 +148,7 @@ static bool block_current(const Block *b, const Space *space)
             memcmp(space_host(space, s->pc), b->bytes + s->at, s->len))
             return false;
     }
-    return b->n_sources > 0;
+    return b->n_bytes > 0; /* none: nothing could be read there, this time */
 }
 
 /* ---- translating ---- */
