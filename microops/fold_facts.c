@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is known of an op's result from what is known of its operands. */
-#include "facts.h"
+#include "fold.h"
 
 Facts facts_of_const(i64 value)
 {

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside pass_fold: what is known of values (fold_facts.c), one rule for each kind
+ * of op (fold_rules.c), and what ops in a row amount to (fold_idioms.c).
+ */
+#ifndef TESSERA_FOLD_H
+#define TESSERA_FOLD_H
+
+#include "microops.h"
+
+/* ---- fold_facts.c ---- */
+
+/* What is known of a value. */
+typedef struct Facts {
+    i64 value; /* if constant */
+    u8 is;     /* KNOWN_* */
+    u8 low;    /* it is below 2^low */
+    u8 width;  /* it fits a signed integer of so many bits */
+} Facts;
+
+enum {
+    KNOWN_CONST = 1,
+    KNOWN_BOXED = 2,   /* a boxed single */
+    KNOWN_CANON_D = 4, /* a number or the canonical NaN, as a double */
+    KNOWN_CANON_S = 8, /* the same, as a boxed single */
+};
+
+/* An operand that is missing, or of which nothing is known. */
+#define FACTS_NOTHING ((Facts){.low = 64, .width = 64})
+
+static inline bool is_const(const Facts *a)
+{
+    return a->is & KNOWN_CONST;
+}
+static inline bool equals(const Facts *a, i64 v)
+{
+    return is_const(a) && a->value == v;
+}
+
+Facts facts_of_const(i64 value);
+/* Of the result of op, for operands of which a and b are known. */
+Facts facts_of_op(OpCode op, const Facts *a, const Facts *b);
+
+/* ---- pass_fold.c: values and who made them ---- */
+
+/* A global or temp.  "Written at n" means: by the op of index n - 1; 0: before. */
+typedef struct Place {
+    Facts facts;
+    u16 written, before; /* at; and the time before that */
+    Val copy;            /* it equals this place, if that was last written at: */
+    u16 copy_written;
+} Place;
+
+typedef struct Fold {
+    Ir *ir;
+    u64 seen; /* globals whose Place is valid; others are unknown, written at: */
+    u16 floor;
+    u16 insn; /* index of the instruction's OP_insn: its temps are written later */
+    u16 prev; /* index of the op before the one at hand, OP_insn not counted */
+    u16 at;   /* index of the op at hand */
+    Place place[VAL_CONST];
+} Fold;
+
+static inline Place *place(Fold *f, Val v)
+{
+    Place *p = &f->place[v];
+
+    if (v < VAL_TEMP && !(f->seen >> v & 1)) {
+        f->seen |= 1ull << v;
+        *p = (Place){FACTS_NOTHING, f->floor, f->floor, VAL_NONE, 0};
+    }
+    return p;
+}
+
+static inline Facts facts(Fold *f, Val v)
+{
+    if (v == VAL_NONE)
+        return FACTS_NOTHING;
+    return val_is_const(v) ? facts_of_const(ir_value(f->ir, v)) : place(f, v)->facts;
+}
+
+/* Has v still the value that the op at index read in it? */
+static inline bool unchanged(Fold *f, Val v, u16 index)
+{
+    if (val_is_const(v))
+        return true;
+    return place(f, v)->written <= index && (v < VAL_TEMP || index >= f->insn);
+}
+
+/* The op that made v, if it is one of this block. */
+static inline Op *maker(Fold *f, Val v)
+{
+    u16 written = v < VAL_CONST ? place(f, v)->written : 0;
+
+    if (!written || f->ir->ops[written - 1].out != v)
+        return NULL;
+    return &f->ir->ops[written - 1];
+}
+
+static inline u16 index_of(const Fold *f, const Op *op)
+{
+    return (u16)(op - f->ir->ops);
+}
+
+/* The constant count of a shift; -1: not constant. */
+static inline i64 shift_count(const Fold *f, const Op *op, u32 bits)
+{
+    return val_is_const(op->in[1]) ? ir_value(f->ir, op->in[1]) & (bits - 1) : -1;
+}
+
+/* The op at index is done: notes what its result is. */
+void fold_record(Fold *f, const Op *op, u16 index);
+
+/* ---- rewriting the op at hand ---- */
+
+static inline void become(Op *op, OpCode code, Val a, Val b)
+{
+    op->op = (u16)code;
+    op->in[0] = a;
+    op->in[1] = b;
+}
+
+static inline bool has_const_room(const Fold *f)
+{
+    return f->ir->n_consts < IR_CONSTS;
+}
+
+static inline void become_const(Fold *f, Op *op, i64 value)
+{
+    if (has_const_room(f))
+        become(op, OP_mov, ir_const(f->ir, value), VAL_NONE);
+}
+
+static inline void become_imm(Fold *f, Op *op, OpCode code, Val a, i64 b)
+{
+    if (has_const_room(f))
+        become(op, code, a, ir_const(f->ir, b));
+}
+
+static inline void become_mov(Op *op, Val a)
+{
+    become(op, OP_mov, a, VAL_NONE);
+}
+
+/* ---- fold_idioms.c: each leaves op alone or makes one op of several ---- */
+
+/* sll by a constant, then srl or sra by one: an extension, or a shift of a word. */
+void fold_shift_pair(Fold *f, Op *op);
+/* Two shifts joined by or, xor or add: a rotation. */
+void fold_rotate(Fold *f, Op *op);
+/* beq or bne of a comparison and 0: the branch that compares. */
+void fold_branch(Fold *f, Op *op);
+/* To a known pc: a direct exit, with a check where it goes back. */
+void fold_jump(Fold *f, Op *op, u64 pc);
+
+/* ---- fold_rules.c: identities ---- */
+
+/* a and b: what is known of the operands. */
+typedef void Rule(Fold *f, Op *op, const Facts *a, const Facts *b);
+
+extern Rule *const fold_rules[OP_COUNT]; /* NULL: none */
+
+#endif
