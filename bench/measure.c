@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-enum { TIMEOUT_S = 300 };
+enum { TIMEOUT_S = 120 };
 
 /* What a process printed and how it ended. */
 typedef struct {
@@ -65,17 +65,22 @@ static char *why_ended(int status)
     return NULL;
 }
 
+/* In a process group of its own, so that what it forked can be killed with it. */
 static pid_t spawn(char *const *argv, int out)
 {
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
     pid_t pid = -1;
 
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    if (posix_spawn(&pid, argv[0], &actions, NULL, argv, environ) != 0)
+    if (posix_spawn(&pid, argv[0], &actions, &attributes, argv, environ) != 0)
         pid = -1;
     posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
     return pid;
 }
 
@@ -99,7 +104,7 @@ static char *run_program(char *const *argv, Run *run)
     in_time = read_output(pipes[0], run, start + TIMEOUT_S * 1e9);
     close(pipes[0]);
     if (!in_time)
-        kill(pid, SIGKILL);
+        kill(-pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     run->ns = now_ns() - start;
