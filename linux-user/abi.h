@@ -17,7 +17,7 @@ enum {
 };
 
 /* Signal actions: flags (asm-generic/signal-defs.h), the handlers 0 and 1. */
-enum { ABI_SIG_DFL = 0, ABI_SIG_IGN = 1 };
+enum { ABI_SIG_DFL = 0, ABI_SIG_IGN = 1, ABI_MINSIGSTKSZ = 2048 };
 
 /* struct rseq, robust lists and clone3 have the host's layout. */
 

@@ -5,8 +5,8 @@
 
 _Static_assert(SYS_RESTART == -513, "the assembler below knows it");
 
-i64 safe_syscall_begin(_Atomic u32 *interrupted, long nr, long a, long b, long c, long d,
-                       long e, long f);
+i64 safe_syscall_begin(_Atomic u32 *interrupted, long nr, long a, long b, long c,
+                       long d, long e, long f);
 extern const char safe_syscall_test[], safe_syscall_done[], safe_syscall_not[];
 extern const char copy_insn[], copy_done[];
 void signal_restorer(void);
@@ -63,7 +63,8 @@ i64 host_syscall_6(long nr, long a, long b, long c, long d, long e, long f)
     return r;
 }
 
-__attribute__((noinline, noclone)) bool fault_copy(void *to, const void *from, size_t len)
+__attribute__((noinline, noclone)) bool fault_copy(void *to, const void *from,
+                                                   size_t len)
 {
     __asm__ volatile(".globl copy_insn, copy_done\n"
                      "copy_insn:\n"

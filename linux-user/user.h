@@ -26,9 +26,10 @@ typedef struct Task Task;
 
 /* What syscall_run may return besides a value or -errno. */
 enum {
-    SYS_RESTART_SA = -512, /* interrupted: again if the handler has SA_RESTART, else EINTR */
-    SYS_RESTART = -513,    /* not begun: deliver signals, then again in any case */
-    SYS_KEEP = -514,       /* the registers are already as they must be (or the task ends) */
+    SYS_RESTART_SA =
+        -512, /* interrupted: again if the handler has SA_RESTART, else EINTR */
+    SYS_RESTART = -513, /* not begun: deliver signals, then again in any case */
+    SYS_KEEP = -514, /* the registers are already as they must be (or the task ends) */
 };
 
 typedef struct SysCall {
@@ -38,21 +39,21 @@ typedef struct SysCall {
 /* ---- options.c: one table of options ---- */
 
 typedef struct Options {
-    const char *prefix;     /* -L; NULL: none */
-    const char *argv0;      /* -0 */
-    const char *cpu;        /* -cpu */
+    const char *prefix; /* -L; NULL: none */
+    const char *argv0;  /* -0 */
+    const char *cpu;    /* -cpu */
     const char *log_items, *log_file, *log_filter;
-    const char *accel;      /* -accel: jit, interp */
-    char **set_env;         /* -E and -U in order, "NAME=VALUE" or "NAME" */
+    const char *accel; /* -accel: jit, interp */
+    char **set_env;    /* -E and -U in order, "NAME=VALUE" or "NAME" */
     size_t n_set_env;
-    u64 stack_size;         /* -s; 0: RLIMIT_STACK */
-    u64 reserve;            /* -R; 0: the default */
-    u64 guest_base;         /* -B; 0: where the host likes */
-    u64 tb_size;            /* -tb-size; 0: the default */
-    u64 seed;               /* -seed */
+    u64 stack_size; /* -s; 0: RLIMIT_STACK */
+    u64 reserve;    /* -R; 0: the default */
+    u64 guest_base; /* -B; 0: where the host likes */
+    u64 tb_size;    /* -tb-size; 0: the default */
+    u64 seed;       /* -seed */
     bool seed_given, strace, one_insn, stats;
     const char *program;
-    char **args;            /* the guest's argv[1..], NULL-terminated */
+    char **args; /* the guest's argv[1..], NULL-terminated */
 } Options;
 
 /* Parses variables, then the command line.  Ends the program on -help, -version
@@ -96,15 +97,18 @@ typedef struct Memory {
     Space space;
     pthread_mutex_t lock; /* maps change one at a time */
     Extents map;
-    Extent shm[MEM_SHM];  /* shmat's; unused: end 0 */
-    u64 low;              /* first address for mmap (vm.mmap_min_addr) */
-    u64 top;              /* mmap searches down from here */
+    Extent shm[MEM_SHM]; /* shmat's; unused: end 0 */
+    u64 low;             /* first address for mmap (vm.mmap_min_addr) */
+    u64 top;             /* mmap searches down from here */
     u64 brk_start, brk;
     u64 stack_start, stack_end; /* the main thread's */
-    u64 return_page;      /* code that calls rt_sigreturn */
+    u64 return_page;            /* code that calls rt_sigreturn */
 } Memory;
 
-typedef enum GuestAccess { GUEST_READ = PAGE_READ, GUEST_WRITE = PAGE_WRITE } GuestAccess;
+typedef enum GuestAccess {
+    GUEST_READ = PAGE_READ,
+    GUEST_WRITE = PAGE_WRITE
+} GuestAccess;
 
 /* Host address of [addr, addr+len); NULL when a page of it is not accessible so.
  * GUEST_WRITE drops translated code in there and makes it writable; use the pointer
@@ -144,11 +148,11 @@ void mem_describe(Process *p, u64 addr, char *out, size_t size);
 /* ---- elf.c: loading programs ---- */
 
 typedef struct Image {
-    u64 entry;           /* of the program */
-    u64 start_pc;        /* where to begin: the interpreter's entry or entry */
+    u64 entry;    /* of the program */
+    u64 start_pc; /* where to begin: the interpreter's entry or entry */
     u64 phdr, interp_base;
     u16 n_phdr;
-    u64 start, end;      /* mapped range of the program */
+    u64 start, end; /* mapped range of the program */
     bool exec_stack;
 } Image;
 
@@ -184,10 +188,13 @@ typedef struct SigStack {
     u64 size;
 } SigStack;
 
-static inline u64 signal_bit(int sig) { return 1ull << (sig - 1); }
+static inline u64 signal_bit(int sig)
+{
+    return 1ull << (sig - 1);
+}
 
-void signal_init(Process *p);           /* fault handlers */
-void signal_thread_begin(Task *t);      /* host alternate stack; mask from t->mask */
+void signal_init(Process *p);      /* fault handlers */
+void signal_thread_begin(Task *t); /* host alternate stack; mask from t->mask */
 void signal_thread_end(Task *t);
 
 /* rt_sigaction, rt_sigprocmask, sigaltstack, rt_sigpending, rt_sigsuspend,
@@ -222,20 +229,26 @@ _Noreturn void signal_die(Task *t, int sig);
  * is not begun (SYS_RESTART), without a race.  Else the value or -errno; -EINTR goes
  * to the guest as it is, or through restartable(). */
 i64 safe_syscall_6(long nr, long a, long b, long c, long d, long e, long f);
-#define SAFE_7_(nr, a, b, c, d, e, f, ...)                                             \
+#define SAFE_7_(nr, a, b, c, d, e, f, ...) \
     safe_syscall_6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define safe_syscall(...) SAFE_7_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
 /* A host system call without libc: the value or -errno, never restarted. */
 i64 host_syscall_6(long nr, long a, long b, long c, long d, long e, long f);
-#define HOST_7_(nr, a, b, c, d, e, f, ...)                                             \
+#define HOST_7_(nr, a, b, c, d, e, f, ...) \
     host_syscall_6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define host_syscall(...) HOST_7_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
 /* For calls that SA_RESTART restarts (signal(7)): read, write, wait4, futex... */
-static inline i64 restartable(i64 r) { return r == -EINTR ? SYS_RESTART_SA : r; }
+static inline i64 restartable(i64 r)
+{
+    return r == -EINTR ? SYS_RESTART_SA : r;
+}
 /* A libc call's result: the value or -errno. */
-static inline i64 host(i64 r) { return r == -1 ? -errno : r; }
+static inline i64 host(i64 r)
+{
+    return r == -1 ? -errno : r;
+}
 
 /* Copies between places of which one may be guest memory; false: a host fault on the
  * way. */
@@ -252,22 +265,22 @@ i64 host_sigaction(int sig, void *handler, u64 flags, u64 mask);
 /* The host's handler: SIG_DFL, SIG_IGN or another. */
 void *host_sighandler(int sig);
 
-/* ---- task.c: processes and threads ---- */
+/* ---- task.c, task_exec.c: processes and threads ---- */
 
 struct Process {
     Options options;
     const Abi *abi;
     const Guest *guest;
-    Memory *mem;               /* shared with a vfork child */
+    Memory *mem; /* shared with a vfork child */
     Cache *cache;
-    const char *program;       /* as the user or execve named it: AT_EXECFN */
-    char *exe;                 /* its absolute path: /proc/self/exe; NULL: see below */
-    int exe_fd;                /* our own binary, -1: not opened yet */
-    char **argv;               /* the guest's argv */
+    const char *program; /* as the user or execve named it: AT_EXECFN */
+    char *exe;           /* its absolute path: /proc/self/exe; NULL: see below */
+    int exe_fd;          /* our own binary, -1: not opened yet */
+    char **argv;         /* the guest's argv */
     u64 arg_start, arg_end, env_start, env_end, auxv_start, auxv_end; /* on the stack */
     Image image;
     SigAction actions[SIGNALS + 1];
-    u64 actions_known;         /* bit of a signal: actions[] is valid, else ask the host */
+    u64 actions_known; /* bit of a signal: actions[] is valid, else ask the host */
     pthread_mutex_t signal_lock;
     _Atomic u32 n_tasks;
     _Atomic u32 unimp_said[32]; /* bit per system call: said under -d unimp */
@@ -277,18 +290,18 @@ struct Task {
     Env *env;
     Process *process;
     i32 tid;
-    SysCall sys;               /* the system call being made */
+    SysCall sys; /* the system call being made */
 
     /* signals */
-    u64 mask;                  /* guest's */
-    u64 saved_mask;            /* while rt_sigsuspend, ppoll... have theirs */
+    u64 mask;       /* guest's */
+    u64 saved_mask; /* while rt_sigsuspend, ppoll... have theirs */
     bool mask_saved;
     SigStack altstack;
     void *host_altstack;
     _Atomic u32 n_queued;
     siginfo_t queue[SIGNAL_QUEUE];
-    _Atomic u32 interrupted;   /* read by safe_syscall: do not begin */
-    void *recover;             /* jmp_buf of a system call that touches guest memory */
+    _Atomic u32 interrupted; /* read by safe_syscall: do not begin */
+    void *recover;           /* jmp_buf of a system call that touches guest memory */
 
     /* the end */
     u64 clear_child_tid;
@@ -299,9 +312,9 @@ struct Task {
 };
 
 typedef struct CloneArgs {
-    u64 flags;       /* CLONE_*, without the exit signal */
+    u64 flags; /* CLONE_*, without the exit signal */
     int exit_signal;
-    u64 stack;       /* the new sp; 0: the caller's */
+    u64 stack; /* the new sp; 0: the caller's */
     u64 tls;
     u64 pidfd, parent_tid, child_tid; /* guest addresses */
 } CloneArgs;
@@ -314,23 +327,26 @@ void task_free(Task *t);
 i64 task_clone(Task *t, const CloneArgs *a); /* threads, fork, vfork */
 i64 task_exit(Task *t, int code);            /* SYS_KEEP: the loop ends */
 _Noreturn void task_exit_group(Task *t, int code);
+void task_leave(Task *t); /* after the loop; does not return in a main thread */
 /* execve, execveat: strings in host memory (guest_string's pointers will do). */
 i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int flags);
 i64 task_set_tid_address(Task *t, u64 addr);
 i64 task_set_robust_list(Task *t, u64 head, u64 len);
-void task_stats(Process *p); /* -stats, at exit */
-
 /* Before the root directory changes: keeps our own binary at hand for execve. */
 void task_keep_exe(Process *p);
+
+/* ---- stats.c ---- */
+
+void task_stats(Process *p); /* -stats, at exit */
 
 /* ---- riscv64.c: what differs between guests ---- */
 
 struct Abi {
-    const char *guest;     /* guest_find's name */
-    const char *machine;   /* uname -m, AT_PLATFORM */
+    const char *guest;   /* guest_find's name */
+    const char *machine; /* uname -m, AT_PLATFORM */
     u16 elf_machine;
     u64 hwcap;
-    u32 frame_size;        /* AT_MINSIGSTKSZ */
+    u32 frame_size;          /* AT_MINSIGSTKSZ */
     const char *const *cpus; /* -cpu help; NULL-terminated, the first is the default */
     u32 n_hwprobe;
     void (*start)(Task *t, u64 pc, u64 sp); /* registers at a program's start */
@@ -339,7 +355,8 @@ struct Abi {
     void (*clone_regs)(Env *to, const Env *from, const CloneArgs *a);
     void (*syscall)(Task *t); /* fills t->sys, moves pc behind the instruction */
     void (*set_result)(Task *t, i64 value);
-    void (*restart)(Task *t); /* undoes syscall: to make it again */
+    void (*restart)(Task *t);   /* undoes syscall: to make it again */
+    u64 (*misaligned)(Task *t); /* address of the atomic access at pc */
     /* Builds a frame and enters the handler; false: no stack to put it on. */
     bool (*push_frame)(Task *t, const SigAction *a, const siginfo_t *info, u64 mask,
                        u64 sp);
@@ -348,6 +365,8 @@ struct Abi {
     size_t (*return_code)(u32 *code); /* rt_sigreturn; returns bytes */
     /* riscv_hwprobe's value for a key, false: unknown. */
     bool (*hwprobe)(const Process *p, i64 key, u64 *value);
+    /* One cpu's lines of /proc/cpuinfo after its number; NULL: the host's file. */
+    void (*cpuinfo)(FILE *f, const Process *p);
 };
 
 extern const Abi abi_riscv64;

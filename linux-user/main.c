@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* tessera-riscv64: from the command line to the guest's first instruction. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "user.h"
+
+static void start_logs(const Options *o)
+{
+    const char *bad;
+
+    if (o->log_items && !log_set_items(o->log_items, &bad))
+        fatal(1, "-d %.*s: unknown item (-d help lists them)", (int)strcspn(bad, ","),
+              bad);
+    if (o->log_file && !log_set_file(o->log_file))
+        fatal(1, "-D %s: %s", o->log_file, strerror(errno));
+    if (o->log_filter && !log_set_filter(o->log_filter))
+        fatal(1, "-dfilter %s: START..END, START+LENGTH or START-LENGTH is wanted",
+              o->log_filter);
+    if (o->strace)
+        log_mask |= LOG_STRACE;
+}
+
+/* One OPT=VAL of -accel. */
+static void accel_option(CacheOptions *c, const char *text)
+{
+    if (!strcmp(text, "v3=off"))
+        c->no_v3 = true;
+    else if (!strncmp(text, "hot=", 4) && text[4])
+        c->hot = (u32)strtoul(text + 4, NULL, 0);
+    else if (strcmp(text, "v3=on"))
+        fatal(1, "-accel: %s is unknown", text);
+}
+
+static CacheOptions cache_options(const Options *o)
+{
+    CacheOptions c = {.code_size = o->tb_size, .max_insns = o->one_insn};
+    char *copy = strdup(o->accel ? o->accel : "jit"), *rest = NULL;
+    char *name = strtok_r(copy, ",", &rest), *text;
+
+    if (name && !strcmp(name, "interp"))
+        c.interp = true;
+    else if (!name || strcmp(name, "jit"))
+        fatal(1, "-accel %s: jit or interp is wanted", o->accel);
+    while ((text = strtok_r(NULL, ",", &rest)))
+        accel_option(&c, text);
+    free(copy);
+    return c;
+}
+
+static char **guest_argv(const Options *o)
+{
+    size_t n = 0;
+    char **argv;
+
+    while (o->args[n])
+        n++;
+    argv = calloc(n + 2, sizeof *argv);
+    if (!argv)
+        fatal(1, "out of memory");
+    argv[0] = (char *)(o->argv0 ? o->argv0 : o->program);
+    memcpy(argv + 1, o->args, n * sizeof *argv);
+    return argv;
+}
+
+static void process_init(Process *p, const Abi *abi, int argc, char **argv)
+{
+    static Memory memory;
+    CacheOptions c;
+
+    p->abi = abi;
+    p->guest = guest_find(abi->guest);
+    p->exe_fd = -1;
+    options_parse(&p->options, abi, argc, argv);
+    start_logs(&p->options);
+    c = cache_options(&p->options);
+    p->program = p->options.program;
+    p->argv = guest_argv(&p->options);
+    p->mem = &memory;
+    if (!mem_init(p->mem, &p->options))
+        fatal(1, "cannot reserve guest memory: %s", strerror(errno));
+    p->cache = cache_new(&c, p->guest, &p->mem->space);
+    if (!p->cache)
+        fatal(1, "cannot make a code cache: %s", strerror(errno));
+    if (p->options.stats)
+        cache_count_time(p->cache);
+    signal_init(p);
+}
+
+/* The host's mask is the guest's: execve keeps it. */
+static u64 inherited_mask(void)
+{
+    sigset_t set;
+
+    pthread_sigmask(SIG_SETMASK, NULL, &set);
+    return *(u64 *)&set;
+}
+
+int main(int argc, char **argv, char **environ)
+{
+    static Process process;
+    Env *env;
+    Task *t;
+
+    process_init(&process, &abi_riscv64, argc, argv);
+    env = env_new(process.cache);
+    t = env ? task_new(&process, env) : NULL;
+    if (!t)
+        fatal(1, "out of memory");
+    t->tid = getpid();
+    t->mask = inherited_mask();
+    elf_exec(t, options_env(&process.options, environ));
+    exec_thread_begin(env);
+    signal_thread_begin(t);
+    cpu_loop(t);
+    task_leave(t);
+    return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* What mem.c shares with mem_remap.c and mem_shm.c.  Memory.lock is held for all. */
+#ifndef TESSERA_MEM_H
+#define TESSERA_MEM_H
+
+#include "user.h"
+
+static inline void *mem_host(const Memory *m, u64 addr)
+{
+    return space_host(&m->space, addr);
+}
+
+/* Page flags for PROT_* bits. */
+u8 mem_flags(int prot, bool shared);
+/* Where mmap shall put len bytes: the address or -errno. */
+i64 mem_place(const Memory *m, u64 addr, u64 len, int flags);
+/* Puts the inaccessible reservation at a range; 0 or -errno. */
+i64 mem_reserve(Memory *m, u64 addr, u64 len);
+/* The guest has nothing at [addr, addr+len) any more; host mappings stay. */
+void mem_forget(Process *p, u64 addr, u64 len);
+/* The guest has this at [addr, addr+len), which was forgotten before; false: no
+ * memory for the list. */
+bool mem_grant(Memory *m, u64 addr, u64 len, u8 flags);
+/* Forgets and reserves. */
+i64 mem_unmap(Process *p, u64 addr, u64 len);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line.  One table gives each option's spelling, variable, kind, place in
+ * Options and help; -help, parsing and the command line for execve come from it.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "user.h"
+
+typedef enum Kind { FLAG, STRING, NUMBER, SIZE, SET, UNSET, HELP, VERSION } Kind;
+
+typedef struct Option {
+    const char *name, *variable, *value; /* variable: after TESSERA_ and QEMU_ */
+    Kind kind;
+    size_t at, given; /* offsets in Options; given: 0 or of a bool */
+    const char *help;
+} Option;
+
+#define AT(field) offsetof(Options, field)
+
+static const Option table[] = {
+    {"h", NULL, NULL, HELP, 0, 0, "this text"},
+    {"help", NULL, NULL, HELP, 0, 0, ""},
+    {"version", NULL, NULL, VERSION, 0, 0, "the version"},
+    {"L", "LD_PREFIX", "PATH", STRING, AT(prefix), 0,
+     "look for the guest's absolute paths below PATH first"},
+    {"E", "SET_ENV", "NAME=VALUE", SET, 0, 0,
+     "set a variable in the guest's environment"},
+    {"U", "UNSET_ENV", "NAME", UNSET, 0, 0, "remove one"},
+    {"0", "ARGV0", "ARGV0", STRING, AT(argv0), 0, "the guest's argv[0]"},
+    {"s", "STACK_SIZE", "SIZE", SIZE, AT(stack_size), 0,
+     "bytes of the main thread's stack"},
+    {"B", "GUEST_BASE", "ADDRESS", NUMBER, AT(guest_base), 0,
+     "host address of guest address 0"},
+    {"R", "RESERVED_VA", "SIZE", SIZE, AT(reserve), 0, "bytes of guest address space"},
+    {"cpu", "CPU", "MODEL", STRING, AT(cpu), 0, "the processor (-cpu help lists them)"},
+    {"accel", "ACCEL", "NAME[,OPT=VAL]", STRING, AT(accel), 0,
+     "how to run: jit (v3=off: baseline code; hot=N: entries before a trace is made; "
+     "0: never) or interp"},
+    {"d", "LOG", "ITEM,...", STRING, AT(log_items), 0,
+     "log items (-d help lists them)"},
+    {"D", "LOG_FILENAME", "FILE", STRING, AT(log_file), 0, "log there (%d: pid)"},
+    {"dfilter", "DFILTER", "RANGE,...", STRING, AT(log_filter), 0,
+     "log only these guest addresses"},
+    {"strace", "STRACE", NULL, FLAG, AT(strace), 0, "log system calls"},
+    {"one-insn-per-tb", "ONE_INSN_PER_TB", NULL, FLAG, AT(one_insn), 0,
+     "one guest instruction a block"},
+    {"singlestep", "SINGLESTEP", NULL, FLAG, AT(one_insn), 0, "the same"},
+    {"seed", "RAND_SEED", "NUMBER", NUMBER, AT(seed), AT(seed_given),
+     "make the guest's start-up random bytes repeatable"},
+    {"stats", "STATS", NULL, FLAG, AT(stats), 0, "print figures at the end"},
+    {"tb-size", "TB_SIZE", "SIZE", SIZE, AT(tb_size), 0, "bytes of code cache"},
+};
+
+/* ---- ends ---- */
+
+void fatal(int status, const char *format, ...)
+{
+    va_list args;
+
+    fflush(stdout);
+    fprintf(stderr, "tessera-%s: ", abi_riscv64.guest);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    exit(status);
+}
+
+_Noreturn static void help(const Abi *abi)
+{
+    printf("usage: tessera-%s [OPTION...] PROGRAM [ARGUMENT...]\n"
+           "Runs a %s Linux program.\n\n",
+           abi->guest, abi->guest);
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        const Option *o = &table[i];
+        int n =
+            printf("  -%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+
+        if (*o->help)
+            printf("%*s%s", MAX(28 - n, 1), "", o->help);
+        if (o->variable)
+            printf(" [TESSERA_%s]", o->variable);
+        putchar('\n');
+    }
+    printf("\nEach variable also works as QEMU_NAME; -name and --name are the same.\n"
+           "SIZE and NUMBER may be hexadecimal; SIZE may end in k, M or G.\n");
+    exit(0);
+}
+
+_Noreturn static void version(const Abi *abi)
+{
+    printf("tessera-%s version %s\n", abi->guest, TESSERA_VERSION);
+    exit(0);
+}
+
+/* ---- values ---- */
+
+static bool parse_number(const char *text, bool size, u64 *out)
+{
+    static const char units[] = "kMGT";
+    const char *unit;
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 0);
+    if (end == text || errno || *text == '-')
+        return false;
+    unit = size && *end ? strchr(units, *end == 'K' ? 'k' : *end) : NULL;
+    if (unit) {
+        u32 shift = 10 * (u32)(unit - units + 1);
+
+        if (*out >> (64 - shift))
+            return false;
+        *out <<= shift;
+        end++;
+    }
+    return *end == 0;
+}
+
+static void add_env(Options *o, const char *text)
+{
+    o->set_env = realloc(o->set_env, (o->n_set_env + 1) * sizeof *o->set_env);
+    if (!o->set_env)
+        fatal(1, "out of memory");
+    o->set_env[o->n_set_env++] = strdup(text);
+}
+
+static void set_env(Options *o, const Option *option, const char *text)
+{
+    bool assigns = strchr(text, '=') && *text != '=';
+
+    if (assigns != (option->kind == SET))
+        fatal(1, "-%s %s: %s is wanted", option->name, text, option->value);
+    add_env(o, text);
+}
+
+static void apply(Options *o, const Abi *abi, const Option *option, const char *text)
+{
+    void *at = (char *)o + option->at;
+
+    switch (option->kind) {
+    case HELP: help(abi);
+    case VERSION: version(abi);
+    case FLAG: *(bool *)at = true; break;
+    case STRING: *(const char **)at = text; break;
+    case NUMBER:
+    case SIZE:
+        if (!parse_number(text, option->kind == SIZE, at))
+            fatal(1, "-%s %s: a number is wanted", option->name, text);
+        if (option->given)
+            *((bool *)o + option->given) = true;
+        break;
+    case SET:
+    case UNSET: set_env(o, option, text); break;
+    }
+}
+
+/* ---- variables and the command line ---- */
+
+/* QEMU_SET_ENV and QEMU_UNSET_ENV hold comma-separated lists. */
+static void apply_variable(Options *o, const Abi *abi, const Option *option, char *text)
+{
+    char *rest = NULL, *copy, *item;
+
+    if (option->kind != SET && option->kind != UNSET) {
+        apply(o, abi, option, text);
+        return;
+    }
+    copy = strdup(text);
+    for (item = strtok_r(copy, ",", &rest); item; item = strtok_r(NULL, ",", &rest))
+        apply(o, abi, option, item);
+    free(copy);
+}
+
+static void parse_variables(Options *o, const Abi *abi)
+{
+    static const char *const prefixes[] = {"QEMU_", "TESSERA_"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        for (size_t j = 0; table[i].variable && j < ARRAY_SIZE(prefixes); j++) {
+            char name[64], *text;
+
+            snprintf(name, sizeof name, "%s%s", prefixes[j], table[i].variable);
+            text = getenv(name);
+            if (text)
+                apply_variable(o, abi, &table[i], text);
+        }
+}
+
+static const Option *find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (!strcmp(table[i].name, name))
+            return &table[i];
+    return NULL;
+}
+
+static void check_cpu(const Options *o, const Abi *abi)
+{
+    size_t n = o->cpu ? strcspn(o->cpu, ",") : 0;
+
+    if (!o->cpu)
+        return;
+    if (!strcmp(o->cpu, "help")) {
+        for (const char *const *c = abi->cpus; *c; c++)
+            puts(*c);
+        exit(0);
+    }
+    for (const char *const *c = abi->cpus; *c; c++)
+        if (strlen(*c) == n && !strncmp(*c, o->cpu, n))
+            return;
+    fatal(1, "-cpu %s: unknown (-cpu help lists them)", o->cpu);
+}
+
+void options_parse(Options *o, const Abi *abi, int argc, char **argv)
+{
+    int i = 1;
+
+    parse_variables(o, abi);
+    for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+        const char *name = argv[i] + 1 + (argv[i][1] == '-');
+        const Option *option = find(name);
+
+        if (!*name) { /* "--" */
+            i++;
+            break;
+        }
+        if (!option)
+            fatal(1, "%s: unknown option (-help lists them)", argv[i]);
+        if (option->value && i + 1 == argc)
+            fatal(1, "%s: %s is missing", argv[i], option->value);
+        apply(o, abi, option, option->value ? argv[++i] : NULL);
+    }
+    check_cpu(o, abi);
+    if (i == argc)
+        fatal(1, "which program? (-help says more)");
+    o->program = argv[i];
+    o->args = &argv[i + 1];
+}
+
+/* ---- the other way round ---- */
+
+static char *value_text(const Options *o, const Option *option)
+{
+    const void *at = (const char *)o + option->at;
+    char number[32];
+
+    if (option->kind == STRING)
+        return *(char *const *)at ? strdup(*(char *const *)at) : NULL;
+    if (*(const u64 *)at == 0 && !(option->given && *((const bool *)o + option->given)))
+        return NULL;
+    snprintf(number, sizeof number, "0x%llx", *(const long long *)at);
+    return strdup(number);
+}
+
+char **options_argv(const Options *o, size_t *n)
+{
+    char **argv = calloc(2 * ARRAY_SIZE(table) + 2, sizeof *argv), name[64];
+
+    *n = 0;
+    if (!argv)
+        return NULL;
+    snprintf(name, sizeof name, "tessera-%s", abi_riscv64.guest);
+    argv[(*n)++] = strdup(name);
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        const Option *option = &table[i];
+        bool values =
+            option->kind == STRING || option->kind == NUMBER || option->kind == SIZE;
+        char *text = values ? value_text(o, option) : NULL;
+
+        if (option->at == AT(argv0) ||
+            !(text || (option->kind == FLAG && *((const bool *)o + option->at))))
+            continue;
+        snprintf(name, sizeof name, "-%s", option->name);
+        argv[(*n)++] = strdup(name);
+        if (text)
+            argv[(*n)++] = text;
+    }
+    return argv;
+}
+
+/* ---- the guest's environment ---- */
+
+static bool names(const char *entry, const char *name, size_t n)
+{
+    return !strncmp(entry, name, n) && entry[n] == '=';
+}
+
+static void remove_name(char **env, const char *name)
+{
+    size_t n = strcspn(name, "="), to = 0;
+
+    for (size_t i = 0; env[i]; i++)
+        if (!names(env[i], name, n))
+            env[to++] = env[i];
+    env[to] = NULL;
+}
+
+char **options_env(const Options *o, char **environ)
+{
+    size_t n = 0;
+    char **env;
+
+    if (o->n_set_env == 0)
+        return environ;
+    while (environ[n])
+        n++;
+    env = calloc(n + o->n_set_env + 1, sizeof *env);
+    if (!env)
+        fatal(1, "out of memory");
+    memcpy(env, environ, n * sizeof *env);
+    for (size_t i = 0; i < o->n_set_env; i++) {
+        remove_name(env, o->set_env[i]);
+        if (strchr(o->set_env[i], '=')) {
+            for (n = 0; env[n];)
+                n++;
+            env[n] = o->set_env[i];
+        }
+    }
+    return env;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals.  The host kernel's dispositions and masks mirror the guest's, so queueing,
+ * default actions and wait statuses are the kernel's work; only a signal with a guest
+ * handler (and a fault) comes here.  The host's handler puts it in the task's queue
+ * and blocks everything else until the loop, between two runs of generated code,
+ * builds the guest's frames.  So at most one asynchronous signal waits in the queue,
+ * plus fault signals sent by kill, which the host can never block.
+ *
+ * The system calls are in signal_calls.c, the end of a process is in signal_die.c.
+ */
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include "sig.h"
+
+enum { ALTSTACK_SIZE = 64 * 1024 };
+
+__thread Task *task_self;
+
+/* ---- masks ---- */
+
+void signal_host_mask(u64 mask)
+{
+    mask &= ~FAULT_SIGNALS;
+    host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
+}
+
+bool signal_ready(const Task *t)
+{
+    for (u32 i = 0; i < t->n_queued; i++)
+        if (!(t->mask & signal_bit(t->queue[i].si_signo)))
+            return true;
+    return false;
+}
+
+/* After a change of mask or queue: what safe_syscall and generated code look at. */
+void signal_update(Task *t)
+{
+    t->interrupted = signal_ready(t);
+    if (t->interrupted)
+        exec_request(t->env);
+}
+
+void signal_set_mask(Task *t, u64 mask)
+{
+    t->mask = mask & ~UNBLOCKABLE;
+    signal_host_mask(t->mask);
+    signal_update(t);
+}
+
+/* ---- the host's handler ---- */
+
+static void enqueue(Task *t, int sig, const siginfo_t *info)
+{
+    for (u32 i = 0; i < t->n_queued; i++)
+        if (sig < SIGRTMIN_KERNEL && t->queue[i].si_signo == sig)
+            return;
+    if (t->n_queued == SIGNAL_QUEUE)
+        return;
+    t->queue[t->n_queued] = *info;
+    t->queue[t->n_queued].si_signo = sig;
+    t->n_queued++;
+}
+
+/* Async-signal-safe; on the task's own thread. */
+static void asynchronous(Task *t, int sig, const siginfo_t *info, ucontext_t *context)
+{
+    enqueue(t, sig, info);
+    if (t->mask & signal_bit(sig) & FAULT_SIGNALS)
+        return; /* the host could not block it */
+    t->interrupted = 1;
+    exec_request(t->env);
+    context_leave_syscall(context);
+    *(u64 *)&context->uc_sigmask = ~FAULT_SIGNALS;
+}
+
+static void leave_system_call(void)
+{
+    __builtin_longjmp(task_self->recover, 1);
+}
+
+/* Was it us, on the guest's behalf: a system call that lost its memory meanwhile? */
+static bool system_call_fault(Task *t, const siginfo_t *info, ucontext_t *context)
+{
+    const Space *s = &t->process->mem->space;
+    u64 at = (u64)info->si_addr - (u64)s->base;
+
+    if (!t->recover || at >= s->size)
+        return false;
+    context_call(context, leave_system_call);
+    return true;
+}
+
+static void on_signal(int sig, siginfo_t *info, void *data)
+{
+    ucontext_t *context = data;
+    Task *t = task_self;
+    int saved_errno = errno;
+
+    if (!(signal_bit(sig) & FAULT_SIGNALS) || info->si_code <= 0) {
+        if (t)
+            asynchronous(t, sig, info, context);
+    } else if (!(t && exec_host_fault(t->env, sig, info, context)) &&
+               !context_leave_copy(context) &&
+               !(t && system_call_fault(t, info, context))) {
+        signal_bug(sig, info, context);
+    }
+    errno = saved_errno;
+}
+
+/* ---- dispositions ---- */
+
+void signal_host_action(int sig, const SigAction *a)
+{
+    const u64 kept = SA_NOCLDSTOP | SA_NOCLDWAIT;
+    void *handler = (void *)on_signal;
+
+    if (!(signal_bit(sig) & FAULT_SIGNALS) && a->handler <= ABI_SIG_IGN)
+        handler = (void *)a->handler;
+    host_sigaction(sig, handler, (a->flags & kept) | SA_SIGINFO | SA_ONSTACK, ~0ull);
+}
+
+void signal_init_faults(void)
+{
+    static const SigAction none;
+
+    for (int sig = 1; sig <= SIGNALS; sig++)
+        if (signal_bit(sig) & FAULT_SIGNALS)
+            signal_host_action(sig, &none);
+}
+
+void signal_init(Process *p)
+{
+    pthread_mutex_init(&p->signal_lock, NULL);
+    signal_init_faults();
+    p->actions_known = FAULT_SIGNALS;
+}
+
+/* The lock is held. */
+SigAction *signal_action_of(Process *p, int sig)
+{
+    SigAction *a = &p->actions[sig];
+
+    if (!(p->actions_known & signal_bit(sig))) {
+        a->handler = host_sighandler(sig) == SIG_IGN ? ABI_SIG_IGN : ABI_SIG_DFL;
+        p->actions_known |= signal_bit(sig);
+    }
+    return a;
+}
+
+/* ---- threads ---- */
+
+void signal_thread_begin(Task *t)
+{
+    stack_t stack = {.ss_size = ALTSTACK_SIZE};
+
+    stack.ss_sp = t->host_altstack = malloc(ALTSTACK_SIZE);
+    if (stack.ss_sp)
+        sigaltstack(&stack, NULL);
+    task_self = t;
+    signal_host_mask(t->mask);
+}
+
+void signal_thread_end(Task *t)
+{
+    const stack_t none = {.ss_flags = SS_DISABLE};
+    u64 all = ~0ull;
+
+    host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
+    sigaltstack(&none, NULL);
+    task_self = NULL;
+    free(t->host_altstack);
+    t->host_altstack = NULL;
+}
+
+/* ---- delivery ---- */
+
+/* The signal's action, as a handler's start leaves it (SA_RESETHAND). */
+static SigAction take_action(Process *p, int sig)
+{
+    SigAction *now, action;
+
+    pthread_mutex_lock(&p->signal_lock);
+    now = signal_action_of(p, sig);
+    action = *now;
+    if (action.handler > ABI_SIG_IGN && (action.flags & SA_RESETHAND)) {
+        now->handler = ABI_SIG_DFL;
+        signal_host_action(sig, now);
+    }
+    pthread_mutex_unlock(&p->signal_lock);
+    return action;
+}
+
+static bool on_altstack(const Task *t, u64 sp)
+{
+    return !(t->altstack.flags & SS_AUTODISARM) && t->altstack.size != 0 &&
+           sp > t->altstack.sp && sp - t->altstack.sp <= t->altstack.size;
+}
+
+/* Where the frame goes. */
+static u64 frame_sp(const Task *t, const SigAction *a)
+{
+    u64 sp = t->process->abi->sp(t);
+
+    if ((a->flags & SA_ONSTACK) && t->altstack.size != 0 && !on_altstack(t, sp))
+        sp = t->altstack.sp + t->altstack.size;
+    return sp;
+}
+
+/* Would a frame at sp leave the alternate stack that sp is on? */
+static bool altstack_full(const Task *t, u64 sp)
+{
+    return on_altstack(t, sp) && !on_altstack(t, sp - t->process->abi->frame_size);
+}
+
+/* Enters the handler; the guest's mask is set, the host's not yet. */
+static void enter_handler(Task *t, const SigAction *a, const siginfo_t *info)
+{
+    u64 old = t->mask_saved ? t->saved_mask : t->mask;
+    u64 sp = frame_sp(t, a);
+    int sig = info->si_signo;
+
+    if (log_on(LOG_SIGNAL))
+        log_printf("signal %d code %d: handler 0x%llx\n", sig, info->si_code,
+                   (long long)a->handler);
+    if (altstack_full(t, sp) || !t->process->abi->push_frame(t, a, info, old, sp)) {
+        if (sig == SIGSEGV)
+            signal_die_of(t, info, "no stack for its handler");
+        signal_force(t, SIGSEGV, SI_KERNEL, sp);
+        return;
+    }
+    t->mask_saved = false;
+    t->mask |= a->mask & ~UNBLOCKABLE;
+    if (!(a->flags & SA_NODEFER))
+        t->mask |= signal_bit(sig);
+    if (t->altstack.flags & SS_AUTODISARM)
+        t->altstack = (SigStack){.flags = SS_DISABLE};
+}
+
+static bool is_ignored_by_default(int sig)
+{
+    return sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH || sig == SIGCONT;
+}
+
+static bool stops_by_default(int sig)
+{
+    return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+static void deliver(Task *t, const siginfo_t *info)
+{
+    int sig = info->si_signo;
+    SigAction a = take_action(t->process, sig);
+
+    if (a.handler > ABI_SIG_IGN)
+        enter_handler(t, &a, info);
+    else if (a.handler == ABI_SIG_IGN || is_ignored_by_default(sig))
+        return;
+    else if (stops_by_default(sig))
+        kill(getpid(), SIGSTOP);
+    else
+        signal_die_of(t, info, NULL);
+}
+
+/* Removes the first signal that is not blocked; the host's are all blocked. */
+static bool dequeue(Task *t, siginfo_t *out)
+{
+    for (u32 i = 0; i < t->n_queued; i++) {
+        if (t->mask & signal_bit(t->queue[i].si_signo))
+            continue;
+        *out = t->queue[i];
+        for (t->n_queued--; i < t->n_queued; i++)
+            t->queue[i] = t->queue[i + 1];
+        return true;
+    }
+    return false;
+}
+
+/* EINTR or again?  The first handler to run decides. */
+static void settle_call(Task *t, i64 result, const siginfo_t *first)
+{
+    const Abi *abi = t->process->abi;
+
+    if (result == SYS_RESTART_SA && first) {
+        SigAction *a;
+        bool again;
+
+        pthread_mutex_lock(&t->process->signal_lock);
+        a = signal_action_of(t->process, first->si_signo);
+        again = a->handler <= ABI_SIG_IGN || (a->flags & SA_RESTART);
+        pthread_mutex_unlock(&t->process->signal_lock);
+        if (!again) {
+            abi->set_result(t, -EINTR);
+            return;
+        }
+    }
+    abi->restart(t);
+}
+
+void signal_deliver(Task *t, i64 restart)
+{
+    u64 all = ~0ull;
+    siginfo_t info;
+    bool got;
+
+    atomic_fetch_and(&t->env->request, ~(u64)REQUEST_SIGNAL);
+    if (t->n_queued == 0 && restart == 0 && !t->mask_saved)
+        return; /* queued later: asked for again */
+    host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
+    got = dequeue(t, &info);
+    if (restart != 0)
+        settle_call(t, restart, got ? &info : NULL);
+    for (; got && !t->exiting; got = dequeue(t, &info))
+        deliver(t, &info);
+    signal_restore_mask(t);
+    signal_set_mask(t, t->mask);
+}
+
+void signal_restore_mask(Task *t)
+{
+    if (t->mask_saved) {
+        t->mask_saved = false;
+        t->mask = t->saved_mask;
+    }
+}
+
+void signal_force(Task *t, int sig, int code, u64 addr)
+{
+    siginfo_t info = {.si_signo = sig, .si_code = code};
+    SigAction a = take_action(t->process, sig);
+
+    info.si_addr = (void *)addr;
+    if (a.handler <= ABI_SIG_IGN || (t->mask & signal_bit(sig)))
+        signal_die_of(t, &info, NULL);
+    enter_handler(t, &a, &info);
+    signal_set_mask(t, t->mask);
+}

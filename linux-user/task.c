@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest threads and processes.  A thread is a host thread; fork is the host's fork.
+ * A vfork child runs on the parent's own Task and Env while the parent waits in the
+ * kernel, as with a real vfork: what the child leaves behind is put back afterwards,
+ * memory apart.
+ */
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "sig.h"
+
+enum { THREAD_STACK = 256 * 1024, VFORK_STACK = 256 * 1024, ROBUST_LIMIT = 2048 };
+
+Task *task_new(Process *p, Env *env)
+{
+    Task *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return NULL;
+    t->process = p;
+    t->env = env;
+    t->altstack.flags = SS_DISABLE;
+    env->task = t;
+    p->n_tasks++;
+    return t;
+}
+
+void task_free(Task *t)
+{
+    t->process->n_tasks--;
+    free(t);
+}
+
+static void block_all(void)
+{
+    u64 all = ~0ull;
+
+    host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
+}
+
+/* ---- registers ---- */
+
+/* What of an Env a clone inherits, and a vfork child must not change. */
+typedef struct Registers {
+    u64 g[ENV_GLOBALS], pc, key_flags, guest_state[8];
+    u32 mxcsr;
+} Registers;
+
+static void save(Registers *r, const Env *env)
+{
+    memcpy(r->g, env->g, sizeof r->g);
+    memcpy(r->guest_state, env->guest_state, sizeof r->guest_state);
+    r->pc = env->pc;
+    r->key_flags = env->key_flags;
+    r->mxcsr = env->mxcsr;
+}
+
+static void restore(Env *env, const Registers *r)
+{
+    memcpy(env->g, r->g, sizeof r->g);
+    memcpy(env->guest_state, r->guest_state, sizeof r->guest_state);
+    env->pc = r->pc;
+    env->key_flags = r->key_flags;
+    env->mxcsr = r->mxcsr;
+    env->res_addr = ~0ull;
+}
+
+static void inherit(Task *child, const Env *from, const CloneArgs *a)
+{
+    Registers r;
+
+    if (child->env != from) {
+        save(&r, from);
+        restore(child->env, &r);
+    }
+    child->process->abi->clone_regs(child->env, from, a);
+}
+
+/* ---- threads ---- */
+
+typedef struct Birth {
+    Task *task;
+    CloneArgs args;
+    _Atomic u32 parent_done; /* it has read the tid and written what it must */
+} Birth;
+
+static __thread Birth *birth;
+
+static void futex_wait(_Atomic u32 *word, u32 value)
+{
+    host_syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL);
+}
+
+static void *thread_main(void *arg)
+{
+    Birth *b = birth = arg;
+    Task *t = b->task;
+    Env *env = t->env;
+    u64 unshared = (CLONE_FS | CLONE_FILES) & ~b->args.flags;
+
+    t->tid = gettid();
+    if (b->args.flags & CLONE_CHILD_SETTID)
+        PUT(t, b->args.child_tid, &t->tid);
+    if (b->args.flags & CLONE_PARENT_SETTID)
+        PUT(t, b->args.parent_tid, &t->tid);
+    if (unshared)
+        unshare((int)unshared);
+    exec_thread_begin(env);
+    signal_thread_begin(t);
+    cpu_loop(t);
+    task_leave(t);
+    free(b);
+    return NULL;
+}
+
+void task_leave(Task *t)
+{
+    Env *env = t->env;
+    int code = t->exit_code;
+    bool leader = t->tid == getpid();
+
+    signal_thread_end(t);
+    exec_thread_end(env);
+    env_free(env);
+    task_free(t);
+    if (leader)
+        host_syscall(SYS_exit, code); /* the wait status, when it is the last */
+}
+
+/* The kernel's id of a thread that runs: it is in the name of its CPU clock. */
+static i32 thread_tid(pthread_t thread)
+{
+    clockid_t clock;
+
+    return pthread_getcpuclockid(thread, &clock) ? 0 : ~(clock >> 3);
+}
+
+static int start_thread(Birth *b, i32 *tid)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int error;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, THREAD_STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    block_all();
+    error = pthread_create(&thread, &attr, thread_main, b);
+    if (error == 0)
+        *tid = thread_tid(thread); /* the thread waits for us before it ends */
+    pthread_attr_destroy(&attr);
+    return error;
+}
+
+static Birth *birth_new(Task *t, const CloneArgs *a)
+{
+    Birth *b = calloc(1, sizeof *b);
+    Env *env = b ? env_new(t->process->cache) : NULL;
+    Task *child = env ? task_new(t->process, env) : NULL;
+
+    if (!child) {
+        if (env)
+            env_free(env);
+        free(b);
+        return NULL;
+    }
+    b->args = *a;
+    b->task = child;
+    child->mask = t->mask;
+    if (a->flags & CLONE_CHILD_CLEARTID)
+        child->clear_child_tid = a->child_tid;
+    inherit(child, t->env, a);
+    return b;
+}
+
+static i64 clone_thread(Task *t, const CloneArgs *a)
+{
+    Birth *b = birth_new(t, a);
+    i32 tid = 0;
+    int error;
+
+    if (!b)
+        return -EAGAIN;
+    error = start_thread(b, &tid);
+    if (error) {
+        env_free(b->task->env);
+        task_free(b->task);
+        free(b);
+    } else {
+        if (a->flags & CLONE_PARENT_SETTID)
+            PUT(t, a->parent_tid, &tid);
+        b->parent_done = 1;
+        host_syscall(SYS_futex, &b->parent_done, FUTEX_WAKE_PRIVATE, 1);
+    }
+    signal_host_mask(t->mask);
+    return error ? -error : tid;
+}
+
+/* ---- fork ---- */
+
+/* Flags that mean the same to the host's clone. */
+static const u64 host_flags = CLONE_FS | CLONE_FILES | CLONE_PTRACE | CLONE_PARENT |
+                              CLONE_NEWNS | CLONE_SYSVSEM | CLONE_UNTRACED |
+                              CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                              CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_IO;
+
+static void lock_all(Process *p)
+{
+    exec_fork_prepare(p->cache);
+    pthread_mutex_lock(&p->mem->lock);
+    pthread_mutex_lock(&p->signal_lock);
+}
+
+static void unlock_all(Process *p)
+{
+    pthread_mutex_unlock(&p->signal_lock);
+    pthread_mutex_unlock(&p->mem->lock);
+}
+
+/* The child is another kernel task: nothing of its own is pending. */
+static void become_child(Task *t, const CloneArgs *a)
+{
+    t->tid = gettid();
+    t->n_queued = 0;
+    t->interrupted = 0;
+    t->robust_list = 0;
+    t->clear_child_tid = a->flags & CLONE_CHILD_CLEARTID ? a->child_tid : 0;
+    if (a->stack)
+        t->altstack = (SigStack){.flags = SS_DISABLE};
+    inherit(t, t->env, a);
+}
+
+static i64 fork_child(Task *t, const CloneArgs *a)
+{
+    Process *p = t->process;
+
+    unlock_all(p);
+    p->n_tasks = 1;
+    exec_fork_child(p->cache, t->env);
+    become_child(t, a);
+    if (a->flags & CLONE_CHILD_SETTID)
+        PUT(t, a->child_tid, &t->tid);
+    signal_host_mask(t->mask);
+    return SYS_KEEP;
+}
+
+static void tell_parent(Task *t, const CloneArgs *a, i32 pid, i32 pidfd)
+{
+    if (a->flags & CLONE_PARENT_SETTID)
+        PUT(t, a->parent_tid, &pid);
+    if (a->flags & CLONE_PIDFD)
+        PUT(t, a->pidfd, &pidfd);
+}
+
+static i64 clone_fork(Task *t, const CloneArgs *a)
+{
+    Process *p = t->process;
+    u64 flags = a->flags & host_flags;
+    i32 pidfd = -1;
+    i64 pid;
+
+    block_all();
+    lock_all(p);
+    if (a->exit_signal == SIGCHLD && !flags)
+        pid = host(fork()); /* takes care of libc's own locks */
+    else
+        pid = host_syscall(SYS_clone, flags | (u64)a->exit_signal, 0, 0, 0, 0);
+    if (pid == 0)
+        return fork_child(t, a);
+    unlock_all(p);
+    exec_fork_parent(p->cache);
+    if (pid > 0 && (a->flags & CLONE_PIDFD))
+        pidfd = (i32)host_syscall(SYS_pidfd_open, pid, 0);
+    if (pid > 0)
+        tell_parent(t, a, (i32)pid, pidfd);
+    signal_host_mask(t->mask);
+    return pid;
+}
+
+/* ---- vfork ---- */
+
+typedef struct Vfork {
+    Task *task;
+    const CloneArgs *args;
+    Process process; /* the child's: signal actions are its own */
+} Vfork;
+
+static int vfork_child(void *arg)
+{
+    Vfork *v = arg;
+    Task *t = v->task;
+
+    if (!(v->args->flags & CLONE_SIGHAND))
+        t->process = &v->process;
+    t->vfork_child = true;
+    become_child(t, v->args);
+    if (v->args->flags & CLONE_CHILD_SETTID)
+        PUT(t, v->args->child_tid, &t->tid);
+    signal_host_mask(t->mask);
+    cpu_loop(t);
+    return 0;
+}
+
+static i64 clone_vfork(Task *t, const CloneArgs *a)
+{
+    u64 flags = (a->flags & (host_flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD)) |
+                (u64)a->exit_signal;
+    Vfork v = {.task = t, .args = a};
+    Registers registers;
+    Task saved = *t;
+    i32 pid, pidfd = -1;
+    u8 *stack = mmap(NULL, VFORK_STACK, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    i64 r;
+
+    if (stack == MAP_FAILED)
+        return -ENOMEM;
+    save(&registers, t->env);
+    block_all();
+    pthread_mutex_lock(&t->process->signal_lock);
+    v.process = *t->process;
+    pthread_mutex_unlock(&t->process->signal_lock);
+    pthread_mutex_init(&v.process.signal_lock, NULL);
+    pid = clone(vfork_child, stack + VFORK_STACK, (int)flags, &v, &pidfd);
+    r = host(pid);
+    *t = saved;
+    restore(t->env, &registers);
+    munmap(stack, VFORK_STACK);
+    if (pid > 0)
+        tell_parent(t, a, pid, pidfd);
+    signal_host_mask(t->mask);
+    return r;
+}
+
+i64 task_clone(Task *t, const CloneArgs *a)
+{
+    u64 kind = a->flags & (CLONE_VM | CLONE_THREAD | CLONE_VFORK);
+
+    if (((a->flags & CLONE_THREAD) && !(a->flags & CLONE_SIGHAND)) ||
+        ((a->flags & CLONE_SIGHAND) && !(a->flags & CLONE_VM)))
+        return -EINVAL;
+    if (signal_ready(t))
+        return SYS_RESTART;
+    if (kind & CLONE_THREAD)
+        return clone_thread(t, a);
+    if (kind == (CLONE_VM | CLONE_VFORK))
+        return clone_vfork(t, a);
+    if (kind & CLONE_VM) {
+        if (log_on(LOG_UNIMP))
+            log_printf(
+                "clone: a process that shares memory and runs beside its parent\n");
+        return -EINVAL;
+    }
+    return clone_fork(t, a);
+}
+
+/* ---- the end ---- */
+
+static void robust_unlock(Task *t, u64 futex)
+{
+    _Atomic u32 *word = futex & 3 ? NULL : guest_ptr(t, futex, 4, GUEST_WRITE);
+    u32 value = word ? *word : 0;
+
+    if (!word || (value & FUTEX_TID_MASK) != (u32)t->tid)
+        return;
+    while (!atomic_compare_exchange_weak(word, &value,
+                                         (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
+        ;
+    if (value & FUTEX_WAITERS)
+        host_syscall(SYS_futex, word, FUTEX_WAKE, 1);
+}
+
+/* What the kernel does for a robust list of its own addresses. */
+static void robust_end(Task *t)
+{
+    struct {
+        u64 next, offset, pending;
+    } head;
+    u64 entry;
+
+    if (!t->robust_list || !GET(t, t->robust_list, &head))
+        return;
+    entry = head.next & ~1ull;
+    for (int i = 0; i < ROBUST_LIMIT && entry != t->robust_list; i++) {
+        u64 next;
+        bool more = GET(t, entry, &next);
+
+        if (entry != (head.pending & ~1ull))
+            robust_unlock(t, entry + head.offset);
+        if (!more)
+            break;
+        entry = next & ~1ull;
+    }
+    if (head.pending)
+        robust_unlock(t, (head.pending & ~1ull) + head.offset);
+}
+
+static void clear_tid(Task *t)
+{
+    const u32 zero = 0;
+
+    if (t->clear_child_tid && PUT(t, t->clear_child_tid, &zero))
+        host_syscall(SYS_futex, space_host(&t->process->mem->space, t->clear_child_tid),
+                     FUTEX_WAKE, 1);
+}
+
+i64 task_exit(Task *t, int code)
+{
+    while (birth && !t->vfork_child && !birth->parent_done)
+        futex_wait(&birth->parent_done, 0);
+    robust_end(t);
+    if (t->vfork_child)
+        task_exit_group(t, code);
+    if (t->process->n_tasks == 1)
+        task_stats(t->process);
+    clear_tid(t);
+    t->exiting = true;
+    t->exit_code = code;
+    return SYS_KEEP;
+}
+
+void task_exit_group(Task *t, int code)
+{
+    if (t->vfork_child)
+        clear_tid(t);
+    else
+        task_stats(t->process);
+    _exit(code & 0xff);
+}
+
+i64 task_set_tid_address(Task *t, u64 addr)
+{
+    t->clear_child_tid = addr;
+    return t->tid;
+}
+
+i64 task_set_robust_list(Task *t, u64 head, u64 len)
+{
+    if (len != 3 * sizeof(u64))
+        return -EINVAL;
+    t->robust_list = head;
+    t->robust_len = len;
+    return 0;
+}

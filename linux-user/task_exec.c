@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * execve: a guest program is run by another tessera with our options; a host program
+ * by the host.  What would fail fails here, before anything is lost.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "sig.h"
+
+#define SELF "/proc/self/exe"
+
+enum { EXE_FD_LOWEST = 512 }; /* out of the way of the guest's */
+
+void task_keep_exe(Process *p)
+{
+    int fd = p->exe_fd < 0 ? open(SELF, O_PATH | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return;
+    p->exe_fd = fcntl(fd, F_DUPFD_CLOEXEC, EXE_FD_LOWEST);
+    if (p->exe_fd < 0)
+        p->exe_fd = fd;
+    else
+        close(fd);
+}
+
+/* The path that a new tessera can open: relative to dir by way of /proc.  A
+ * descriptor that execve would close is duplicated. */
+static i64 program_path(int dir, const char *path, int flags, char out[PATH_MAX])
+{
+    int n;
+
+    if (*path == 0 && !(flags & AT_EMPTY_PATH))
+        return -ENOENT;
+    if (*path == 0) {
+        int fd_flags = fcntl(dir, F_GETFD);
+
+        if (fd_flags < 0)
+            return -EBADF;
+        if ((fd_flags & FD_CLOEXEC) && (dir = dup(dir)) < 0)
+            return -errno;
+        n = snprintf(out, PATH_MAX, "/proc/self/fd/%d", dir);
+    } else if (*path == '/' || dir == AT_FDCWD) {
+        n = snprintf(out, PATH_MAX, "%s", path);
+    } else {
+        n = snprintf(out, PATH_MAX, "/proc/self/fd/%d/%s", dir, path);
+    }
+    return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* tessera OPTIONS -0 ARGV0 PROGRAM ARGS: pointers into ours and the guest's. */
+static char **tessera_argv(const Process *p, const char *path, char **argv)
+{
+    size_t n = 0, n_guest = 0;
+    char **options = options_argv(&p->options, &n), **all;
+
+    while (argv[n_guest])
+        n_guest++;
+    all = options ? realloc(options, (n + n_guest + 5) * sizeof *all) : NULL;
+    if (!all)
+        return NULL;
+    all[n++] = "-0";
+    all[n++] = n_guest ? argv[0] : "";
+    all[n++] = "--";
+    all[n++] = (char *)path;
+    for (size_t i = 1; i < n_guest; i++)
+        all[n++] = argv[i];
+    all[n] = NULL;
+    return all;
+}
+
+static i64 exec_self(const Process *p, char **argv, char **envp)
+{
+    if (p->exe_fd >= 0)
+        return host_syscall(SYS_execveat, p->exe_fd, "", argv, envp, AT_EMPTY_PATH);
+    if (access(SELF, F_OK) == 0)
+        return host_syscall(SYS_execve, SELF, argv, envp);
+    return host_syscall(SYS_execve, getauxval(AT_EXECFN), argv, envp); /* no /proc */
+}
+
+/* Our own fault handlers become default actions; what the guest ignores stays so. */
+static void mirror_fault_signals(Process *p)
+{
+    for (int sig = 1; sig <= SIGNALS; sig++)
+        if ((signal_bit(sig) & FAULT_SIGNALS) && p->actions[sig].handler == ABI_SIG_IGN)
+            host_sigaction(sig, SIG_IGN, 0, 0);
+}
+
+i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int flags)
+{
+    static char *none[] = {NULL};
+    Process *p = t->process;
+    char program[PATH_MAX], buf[PATH_MAX];
+    const char *host_path;
+    char **all = NULL;
+    FileKind kind;
+    i64 r = program_path(dir, path, flags, program);
+
+    if (r < 0)
+        return r;
+    argv = argv ? argv : none;
+    envp = envp ? envp : none;
+    host_path = path_host(p, program, buf);
+    if ((r = elf_probe(p, host_path, &kind)) < 0)
+        return r;
+    if (signal_ready(t))
+        return SYS_RESTART;
+    if (kind == FILE_GUEST && !(all = tessera_argv(p, program, argv)))
+        return -ENOMEM;
+    task_stats(p);
+    mirror_fault_signals(p);
+    host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &t->mask, NULL, sizeof t->mask);
+    if (all)
+        r = exec_self(p, all, envp);
+    else
+        r = host_syscall(SYS_execve, host_path, argv, envp);
+    free(all);
+    signal_init_faults();
+    signal_host_mask(t->mask);
+    return r;
+}
