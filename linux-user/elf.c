@@ -173,6 +173,7 @@ static void load_program(Task *t, const ElfFile *f)
         else if (f->ph[i].p_type == PT_GNU_STACK)
             p->image.exec_stack = f->ph[i].p_flags & PF_X;
     }
+    elf_stack_map(t);
     bias = load(t, f, p->program, true);
     p->image.entry = p->image.start_pc = bias + f->eh.e_entry;
     p->image.phdr = phdr_address(f, bias);

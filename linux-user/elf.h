@@ -38,8 +38,10 @@ const char *elf_check(ElfFile *f, const Process *p);
 
 /* ---- elf_stack.c ---- */
 
-/* Makes the main thread's stack with arguments, environment and auxiliary vector;
- * returns sp.  Ends the program when there is no room. */
+/* Maps the main thread's stack, at the end of the window: before anything else. */
+void elf_stack_map(Task *t);
+/* Fills it with arguments, environment and auxiliary vector; returns sp.  Ends the
+ * program when there is no room. */
 u64 elf_stack(Task *t, char **envp);
 
 #endif

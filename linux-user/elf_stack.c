@@ -36,26 +36,24 @@ static u64 stack_size(const Process *p)
     return align_up(MAX(MIN(size, STACK_MOST), STACK_LEAST), PAGE_SIZE);
 }
 
-static void map_stack(Stack *s)
+void elf_stack_map(Task *t)
 {
-    Process *p = s->t->process;
+    Process *p = t->process;
     Memory *m = p->mem;
     u64 size = stack_size(p);
     int prot = PROT_READ | PROT_WRITE | (p->image.exec_stack ? PROT_EXEC : 0);
     i64 r;
 
-    s->sp = m->space.size - TOP_UNUSED;
-    s->low = s->sp - size;
-    r = mem_mmap(s->t, s->low, size, prot,
+    m->stack_end = m->space.size - TOP_UNUSED;
+    m->stack_start = m->stack_end - size;
+    r = mem_mmap(t, m->stack_start, size, prot,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
                  0);
     if (r < 0)
         fatal(126, "%s: no room for a stack of %llu bytes", p->program,
               (long long)size);
-    madvise(space_host(&m->space, s->low), size, MADV_NOHUGEPAGE);
-    m->stack_start = s->low;
-    m->stack_end = s->sp;
-    m->top = s->low - STACK_GUARD;
+    madvise(space_host(&m->space, m->stack_start), size, MADV_NOHUGEPAGE);
+    m->top = m->stack_start - STACK_GUARD;
 }
 
 static u64 push(Stack *s, const void *data, size_t len)
@@ -175,11 +173,10 @@ static void push_vectors(Stack *s, char **envp, const Aux *aux, size_t n_aux)
 u64 elf_stack(Task *t, char **envp)
 {
     Process *p = t->process;
-    Stack s = {.t = t};
+    Stack s = {t, p->mem->stack_start, p->mem->stack_end};
     u64 zero = 0, random[2], program, random_at;
     Aux aux[AUX_MAX];
 
-    map_stack(&s);
     push(&s, &zero, sizeof zero);
     program = push_string(&s, p->program);
     p->env_end = s.sp;
