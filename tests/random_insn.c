@@ -289,7 +289,9 @@ static void add_csr(Maker *m, Item *item, u32 bits)
 
 static u16 pick_target(Maker *m, u32 index)
 {
-    return (u16)MIN(index + 1 + below(m, 8), m->s->n);
+    u32 to = index + 1 + below(m, 8);
+
+    return (u16)MIN(to, m->s->n);
 }
 
 static void make_item(Maker *m, Item *item, u32 index)
@@ -390,9 +392,10 @@ static void make_compare(Maker *m, Item *item, u32 index)
 static void make_loop(Maker *m, Item *item, u32 index)
 {
     u8 t = pick_out(m);
+    u32 items = 1 + below(m, 20);
 
     item->kind = ITEM_LOOP;
-    item->target = (u16)(index - MIN(index, 1 + below(m, 20)));
+    item->target = (u16)(index - MIN(index, items));
     item->slot = m->slots++;
     t = t ? t : 1;
     add(item, enc_i(E_LD, t, TP, LOOP_OFFSET + 8 * item->slot));
