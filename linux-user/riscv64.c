@@ -190,6 +190,14 @@ static bool hwprobe(const Process *p, i64 key, u64 *value)
     }
 }
 
+static void cpuinfo(FILE *f, const Process *p)
+{
+    fputs("isa\t\t: rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_"
+          "zihintpause_zba_zbb_zbs\nmmu\t\t: sv48\nmvendorid\t: 0x0\nmarchid\t\t: "
+          "0x0\nmimpid\t\t: 0x0\n",
+          f);
+}
+
 static const char *const cpus[] = {"rv64", "max", "any", NULL};
 
 const Abi abi_riscv64 = {
@@ -212,4 +220,5 @@ const Abi abi_riscv64 = {
     .pop_frame = pop_frame,
     .return_code = return_code,
     .hwprobe = hwprobe,
+    .cpuinfo = cpuinfo,
 };

@@ -5,7 +5,7 @@
 
 i64 sys_mmap(Task *t, u64 addr, u64 len, u64 prot, u64 flags, u64 fd, u64 offset)
 {
-    return mem_mmap(t, addr, len, (i32)prot, (i32)flags & ~MAP_32BIT, (i32)fd, offset);
+    return mem_mmap(t, addr, len, (i32)prot, (i32)flags, (i32)fd, offset);
 }
 
 i64 sys_munmap(Task *t, u64 addr, u64 len)
