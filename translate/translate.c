@@ -103,7 +103,8 @@ bool dis_fetch_slow(Dis *d, u64 pc, u32 n, u32 *bits)
     }
     d->page = pc & PAGE_MASK;
     d->room = PAGE_SIZE - sizeof(*bits) + 1;
-    memcpy(bits, space_host(d->space, pc), n);
+    d->code = space_host(d->space, d->page);
+    memcpy(bits, space_host(d->space, pc), dis_ahead(d, pc) ? sizeof(*bits) : n);
     return true;
 }
 
@@ -171,6 +172,21 @@ void dis_end(Dis *d)
 
 /* ---- the loop ---- */
 
+/* Goes on elsewhere: what was read here was read in order. */
+static void move(Dis *d)
+{
+    note_bytes(d, d->pc, next_pc(d));
+    d->pc = d->next;
+    d->moved = false;
+    note_bytes(d, d->pc, d->pc);
+}
+
+/* A short block is never full: so few ops need no more of anything else. */
+static bool is_full(const Ir *ir)
+{
+    return UNLIKELY(ir->n_ops >= IR_EXITS / 2) && !ir_room(ir);
+}
+
 void translate_block(Dis *d, Ir *ir, const Guest *guest, const Space *space, TbKey key,
                      u32 max_insns, const Follow *follow)
 {
@@ -188,16 +204,19 @@ void translate_block(Dis *d, Ir *ir, const Guest *guest, const Space *space, TbK
     ir_reset(ir, guest);
     for (;;) {
         guest->insn(d);
-        note_bytes(d, d->pc, next_pc(d));
         if (d->end)
-            return;
-        d->pc = d->moved ? d->next : next_pc(d);
-        d->moved = false;
-        if (ir->n_insns >= d->max_insns || !ir_room(ir)) {
+            break;
+        if (UNLIKELY(d->moved))
+            move(d);
+        else
+            d->pc = next_pc(d);
+        if (ir->n_insns >= d->max_insns || is_full(ir)) {
             leave_short(d, d->pc);
-            return;
+            d->len = 0;
+            break;
         }
     }
+    note_bytes(d, d->pc, next_pc(d));
 }
 
 const Guest *guest_find(const char *name)

@@ -49,6 +49,7 @@ struct Dis {
     u64 low, high; /* lowest and one past the highest guest byte read */
     const Follow *follow;
     u64 page, room; /* last page fetched from; offsets in it where 4 bytes are left */
+    const u8 *code; /* its host address */
     u32 scratch[8]; /* the frontend's, zero at block start */
 };
 
@@ -65,8 +66,8 @@ void translate_block(Dis *d, Ir *ir, const Guest *guest, const Space *space, TbK
                      u32 max_insns, const Follow *follow);
 
 /* Reads n (2 or 4) bytes of code at pc.  False: not executable; the block has been
- * ended there (with TRAP_FETCH when it is the block's first instruction).  Bytes
- * above n in *bits are unspecified. */
+ * ended there (with TRAP_FETCH when it is the block's first instruction).  Above n
+ * bytes, *bits is what follows when dis_ahead says so, else unspecified. */
 static inline bool dis_fetch(Dis *d, u64 pc, u32 n, u32 *bits);
 bool dis_fetch_slow(Dis *d, u64 pc, u32 n, u32 *bits); /* another page than last time */
 
@@ -83,11 +84,17 @@ void dis_trap(Dis *d, TrapKind kind, u64 pc);
  * through the jump cache, which is empty when Env.key_flags has just changed. */
 void dis_end(Dis *d);
 
+/* Is pc in the page last fetched from, with at least 4 bytes left in it? */
+static inline bool dis_ahead(const Dis *d, u64 pc)
+{
+    return LIKELY(pc - d->page < d->room);
+}
+
 static inline bool dis_fetch(Dis *d, u64 pc, u32 n, u32 *bits)
 {
-    if (UNLIKELY(pc - d->page >= d->room))
+    if (!dis_ahead(d, pc))
         return dis_fetch_slow(d, pc, n, bits);
-    memcpy(bits, space_host(d->space, pc), sizeof(*bits));
+    memcpy(bits, d->code + (pc - d->page), sizeof(*bits));
     return true;
 }
 

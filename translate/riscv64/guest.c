@@ -26,10 +26,10 @@ static void insn(Dis *d)
     if (!dis_fetch(d, d->pc, 2, &bits))
         return;
     d->len = insn_len(bits);
-    if (d->len == 4 && !dis_fetch(d, d->pc, 4, &bits))
+    if (!dis_ahead(d, d->pc) && d->len == 4 && !dis_fetch(d, d->pc, 4, &bits))
         return;
     ir_insn(d->ir, d->pc, d->len);
-    if (!insn_translate(d, d->len == 4 ? bits : bits & 0xffff))
+    if (!insn_translate(d, bits))
         dis_trap(d, TRAP_ILLEGAL, d->pc);
 }
 
