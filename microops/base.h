@@ -24,6 +24,8 @@ typedef __int128 i128;
 #define UNLIKELY(x)   __builtin_expect(!!(x), 0)
 #define PRINTF(f, a)  __attribute__((format(printf, f, a)))
 
+#undef MIN /* glib's are the same */
+#undef MAX
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

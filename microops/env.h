@@ -52,26 +52,24 @@ typedef struct Env {
     u64 g[ENV_GLOBALS];
     u64 pc;        /* guest pc, true outside generated code */
     u64 key_flags; /* guest state that code depends on: TbKey.flags */
-    _Atomic u32 request;
+    _Atomic u64 request;
     u32 mxcsr;      /* guest rounding mode and sticky flags, outside generated code */
     u32 mxcsr_host; /* ours, while generated code runs */
+    u32 csr;        /* on its way to or from MXCSR */
     u32 spare;
     u64 base; /* host address of guest address 0; gs holds it too */
     u64 res_addr, res_value;  /* load-reserved; res_addr == -1: none */
     u64 arg[4], ret;          /* a helper call's arguments and result */
     u64 temp[ENV_TEMPS];      /* temps without a host register */
-    u64 exit_tb;              /* which exit generated code left by */
     u64 host_sp;              /* our stack, while generated code runs */
+    const void *leave, *call; /* host code: back to C; a helper call */
+    u64 call_site;            /* host address after the helper call under way; or 0 */
     const void *const *helpers;
-    u64 fp_save[4];
-    u64 k_sign_d, k_abs_d;    /* constants of the floating-point stencils */
-    u64 k_sign_s, k_abs_s;    /* (the single ones leave the upper half alone) */
-    u64 k_nan_d, k_nan_s, k_box;
-    u64 spare2;
     JumpSlot jump_cache[JUMP_CACHE_SIZE];
 
     /* Not seen by stencils. */
     Trap trap;
+    u64 guest_state[8];  /* the guest's own, beyond its globals */
     u64 id;              /* of the thread, for logs */
     struct Cache *cache; /* tcache's */
     struct Thread *thread; /* tcache's, of this Env */

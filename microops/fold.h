@@ -38,6 +38,17 @@ static inline bool equals(const Facts *a, i64 v)
 }
 
 Facts facts_of_const(i64 value);
+/* Of the result of op, whatever its operands. */
+static inline Facts facts_of_kind(OpCode op)
+{
+    u32 flags = op_desc[op].flags;
+    u8 low = flags & BOOL ? 1 : 64, width = flags & BOOL ? 2 : flags & SEXT ? 32 : 64;
+
+    return (Facts){.is = flags & BOX ? KNOWN_BOXED : 0, .low = low, .width = width};
+}
+
+/* There is more to it than that if the op has any of these hints (enum Hint). */
+extern const u16 facts_when[OP_COUNT];
 /* Of the result of op, for operands of which a and b are known. */
 Facts facts_of_op(OpCode op, const Facts *a, const Facts *b);
 
@@ -51,6 +62,27 @@ typedef struct Place {
     u16 copy_written;
 } Place;
 
+/*
+ * What may be worth a closer look at a value: most ops have nothing to them, and
+ * hints tell without a branch.
+ */
+enum Hint {
+    HINT_COPY = 1,   /* it was a copy once */
+    HINT_KNOWN = 2,  /* a place with a constant in it */
+    HINT_CONST = 4,  /* a constant, or KNOWN */
+    HINT_TINY = 8,   /* -1, 0 or 1; or KNOWN */
+    HINT_BOUND = 16, /* its Facts are not nothing; in a test of two: both's */
+    HINT_ALL = 32,   /* CONST or missing; in a test of two: both */
+    HINT_SHIFT = 64, /* made by a shift; in a test of two: both */
+    HINT_TEST = 128, /* made by an op that a branch could do itself */
+    HINT_EXT = 256,  /* made by sext32 or zext32 */
+    /* Of a pair of operands only: */
+    HINT_SAME = 512,
+    HINT_SHIFT_A = 1024, /* the first was made by a shift */
+    HINT_EITHER = 2048,  /* BOUND is one of them */
+    HINT_ANY = 4096,     /* always */
+};
+
 typedef struct Fold {
     Ir *ir;
     u64 seen; /* globals whose Place is valid; others are unknown, written at: */
@@ -59,6 +91,7 @@ typedef struct Fold {
     u16 prev; /* index of the op before the one at hand, OP_insn not counted */
     u16 at;   /* index of the op at hand */
     Place place[VAL_CONST];
+    u16 hint[VAL_CONST + 2]; /* HINT_*; the last two: constants, and VAL_NONE */
 } Fold;
 
 static inline Place *place(Fold *f, Val v)
@@ -158,6 +191,11 @@ void fold_jump(Fold *f, Op *op, u64 pc);
 /* a and b: what is known of the operands. */
 typedef void Rule(Fold *f, Op *op, const Facts *a, const Facts *b);
 
-extern Rule *const fold_rules[OP_COUNT]; /* NULL: none */
+typedef struct FoldRule {
+    Rule *rule; /* NULL: none */
+    u16 when;   /* any of these hints of its operands make it worth calling */
+} FoldRule;
+
+extern const FoldRule fold_rules[OP_COUNT];
 
 #endif

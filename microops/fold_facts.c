@@ -148,3 +148,31 @@ Facts facts_of_op(OpCode op, const Facts *a, const Facts *b)
     r.width = MIN(r.width, r.low + 1);
     return r;
 }
+
+/* clang-format off */
+#define ALWAYS 0xffff
+const u16 facts_when[OP_COUNT] = {
+    [OP_ld8u] = ALWAYS, [OP_ld8s] = ALWAYS, [OP_ld16u] = ALWAYS, [OP_ld16s] = ALWAYS,
+    [OP_ld32u] = ALWAYS, [OP_sext8] = ALWAYS, [OP_sext16] = ALWAYS,
+    [OP_zext8] = ALWAYS, [OP_zext16] = ALWAYS, [OP_zext32] = ALWAYS, [OP_clz] = ALWAYS,
+    [OP_ctz] = ALWAYS, [OP_cpop] = ALWAYS, [OP_clzw] = ALWAYS, [OP_ctzw] = ALWAYS,
+    [OP_cpopw] = ALWAYS, [OP_fcanon_d] = ALWAYS, [OP_fmadd_d] = ALWAYS,
+    [OP_fmsub_d] = ALWAYS, [OP_fnmsub_d] = ALWAYS, [OP_fnmadd_d] = ALWAYS,
+    [OP_fmin_d] = ALWAYS, [OP_fmax_d] = ALWAYS, [OP_fcvt_d_w] = ALWAYS,
+    [OP_fcvt_d_wu] = ALWAYS, [OP_fcvt_d_l] = ALWAYS, [OP_fcvt_d_lu] = ALWAYS,
+    [OP_fcanon_s] = ALWAYS, [OP_fmadd_s] = ALWAYS, [OP_fmsub_s] = ALWAYS,
+    [OP_fnmsub_s] = ALWAYS, [OP_fnmadd_s] = ALWAYS, [OP_fmin_s] = ALWAYS,
+    [OP_fmax_s] = ALWAYS, [OP_fcvt_s_w] = ALWAYS, [OP_fcvt_s_wu] = ALWAYS,
+    [OP_fcvt_s_l] = ALWAYS, [OP_fcvt_s_lu] = ALWAYS,
+    [OP_add] = HINT_BOUND, [OP_sub] = HINT_BOUND, [OP_or] = HINT_BOUND,
+    [OP_xor] = HINT_BOUND, [OP_xnor] = HINT_BOUND, [OP_orn] = HINT_BOUND,
+    [OP_min] = HINT_BOUND, [OP_max] = HINT_BOUND, [OP_maxu] = HINT_BOUND,
+    [OP_mul] = HINT_BOUND, [OP_sll] = HINT_BOUND, [OP_fabs_d] = HINT_BOUND,
+    [OP_fabs_s] = HINT_BOUND, [OP_fcvt_d_s] = HINT_BOUND, [OP_fcvt_s_d] = HINT_BOUND,
+    [OP_srl] = HINT_CONST, [OP_sra] = HINT_CONST, [OP_srlw] = HINT_CONST,
+    [OP_sraw] = HINT_CONST,
+    [OP_and] = HINT_EITHER, [OP_andn] = HINT_EITHER, [OP_minu] = HINT_EITHER,
+    [OP_czeqz] = HINT_EITHER, [OP_cznez] = HINT_EITHER,
+};
+#undef ALWAYS
+/* clang-format on */

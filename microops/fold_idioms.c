@@ -14,6 +14,7 @@ static void forget(Fold *f, Val v)
 
     p->facts = FACTS_NOTHING;
     p->copy = VAL_NONE;
+    f->hint[v] = 0;
 }
 
 /* Is op, at index, the neighbour of the op at hand and works in place on a global? */

@@ -256,7 +256,7 @@ u64 interp_pc(const InterpCode *code, u32 op, u64 fallback);
 void pass_fold(Ir *ir); /* constants, copies, idioms, extensions already there */
 void pass_dead(Ir *ir); /* results nobody reads; keeps state precise at faults */
 
-/* ---- emit.c: stencils copied and patched ---- */
+/* ---- emit.c, host_x86_64.c: stencils copied and patched ---- */
 
 /* Where values live while a block runs: global -> host register or Env slot. */
 typedef struct Plan {
@@ -265,17 +265,73 @@ typedef struct Plan {
 
 void plan_default(Plan *plan, const GuestRegs *guest);
 
-typedef struct Reloc {
-    u32 at;   /* offset of the field from the start of the block's code */
-    u8 kind;  /* RELOC_* */
-    i64 addend;
-} Reloc;
-
-/* What emit found out about one exit. */
+/* A way out of emitted code: a jump whose displacement may be patched.  All offsets
+ * are from the start of the code buffer. */
 typedef struct EmitExit {
-    u32 jump;  /* offset of the patchable 4-byte displacement */
-    u32 stub;  /* offset of the code that leaves to C */
+    u32 jump;    /* of the 4-byte displacement, within one cache line; 0: none */
+    u32 stub;    /* of the code that leaves to C with this exit's number */
+    u16 ir_exit; /* index into Ir.exits */
+    bool request; /* taken because of a request, not by the guest */
 } EmitExit;
+
+/* Shared pieces of code at the start of the buffer, as offsets. */
+typedef struct EmitThunks {
+    u32 enter;     /* loads the plan's registers, jumps to rdx */
+    u32 leave;     /* stores them, returns to C with eax */
+    u32 jump_miss; /* the jump cache had no answer for the pc in rax */
+    u32 call;      /* calls helper eax with Env.arg, result in Env.ret */
+    u32 end;
+} EmitThunks;
+
+/* Returned by generated code in place of an exit number. */
+enum {
+    EXIT_HOT = 0x20000000,   /* | block: its entry counter has run out */
+    EXIT_STALE = 0x40000000, /* | block: its source bytes have changed */
+    EXIT_KINDS = 0x60000000,
+    EXIT_JUMP_MISS = 0x7ffffffe,
+    EXIT_FAULT = 0x7fffffff, /* Env.trap is set */
+};
+
+typedef struct EmitTask {
+    const Ir *ir;
+    const Plan *plan, *entry_plan; /* equal pointers: no shuffling at the edges */
+    const struct StencilSet *set;
+    const EmitThunks *thunks;
+    u8 *buffer;      /* writable view of the code buffer */
+    u32 at, limit;   /* write here, up to there */
+    u32 first_exit;  /* number of this block's first exit */
+    bool counted;    /* count entries down; leave with EXIT_HOT | block at zero */
+    u32 block;       /* its number */
+    i64 counter;     /* the counter's offset from the start of the executable view */
+    u64 head_pc;     /* exits to this pc jump to the block's own body */
+    bool loops;      /* head_pc counts */
+    u32 check_len;   /* on entry compare so many bytes at the first instruction */
+    const u8 *check_bytes; /* with these; leave with EXIT_STALE | block if not equal */
+    bool notes;      /* fill in op_at, for out_asm */
+    u32 n_helpers;   /* helper index of op 0's meaning */
+
+    /* results */
+    u32 body, hot_end, end;
+    u32 n_exits;
+    EmitExit exits[IR_EXITS];
+    u32 insn_at[IR_INSNS]; /* where each guest instruction begins */
+    u32 *op_at;            /* where each op begins; IR_OPS + 1 of them */
+} EmitTask;
+
+/* False: the code would not fit below limit (nothing is kept). */
+bool emit_block(EmitTask *t);
+void emit_thunks(EmitThunks *thunks, const struct StencilSet *set, const Plan *plan,
+                 u8 *buffer, const struct Guest *guest);
+
+/* The best set for this host; base: the baseline regardless. */
+const struct StencilSet *stencils_pick(bool base);
+
+/* Enters generated code at host through the enter thunk; returns the exit's number. */
+u32 host_enter(Env *env, const void *code, const void *enter_thunk);
+/* Sets Env's host entry points. */
+void host_env_init(Env *env);
+/* Retargets the jump whose displacement is at `at` to `to`, atomically. */
+void host_patch(u8 *buffer, u32 at, u32 to);
 
 /* ---- disas.c: host code as text (capstone) ---- */
 

@@ -167,13 +167,15 @@ MEANING u64 op_lr64(u64 a)
 }
 #define SC(T)                                                                          \
     {                                                                                  \
-        T old = (T)ENV->res_value;                                                     \
-        bool ours = ENV->res_addr == a;                                                \
+        u64 reserved = ENV->res_addr;                                                  \
+        T old;                                                                         \
                                                                                        \
         ENV->res_addr = ~0ull;                                                         \
-        return !(ours && __atomic_compare_exchange_n(HOST(T, a), &old, (T)b, false,    \
-                                                     __ATOMIC_SEQ_CST,                 \
-                                                     __ATOMIC_SEQ_CST));               \
+        if (reserved != a)                                                             \
+            return 1;                                                                  \
+        old = (T)ENV->res_value;                                                       \
+        return !__atomic_compare_exchange_n(HOST(T, a), &old, (T)b, false,             \
+                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);       \
     }
 MEANING u64 op_sc32(u64 a, u64 b) SC(u32)
 MEANING u64 op_sc64(u64 a, u64 b) SC(u64)
@@ -217,6 +219,7 @@ AMO_PICK(amaxu64, u64, >)
 #endif
 
 /* ---- floating point ---- */
+#ifdef ENV
 /* A constant that the compiler keeps out of a constant pool. */
 MEANING u64 hide(u64 v)
 {
@@ -230,12 +233,22 @@ MEANING __m128 f_s(Fpr f) { return _mm_castpd_ps(f); }
 MEANING Fpr f_d(__m128 s) { return _mm_castps_pd(s); }
 MEANING bool f_isnan_d(Fpr a) { return a[0] != a[0]; }
 MEANING bool f_isnan_s(Fpr a) { return f_s(a)[0] != f_s(a)[0]; }
-MEANING void f_invalid(void) { _mm_setcsr(_mm_getcsr() | _MM_EXCEPT_INVALID); }
-
+/* MXCSR by way of Env: the intrinsics want a stack slot, and may be moved. */
+MEANING u32 f_getcsr(void)
+{
+    __asm__ volatile("stmxcsr %0" : "=m"(ENV->csr));
+    return ENV->csr;
+}
+MEANING void f_setcsr(u32 csr)
+{
+    ENV->csr = csr;
+    __asm__ volatile("ldmxcsr %0" : : "m"(ENV->csr));
+}
+MEANING void f_invalid(void) { f_setcsr(f_getcsr() | _MM_EXCEPT_INVALID); }
 /* MXCSR before anything is done with *a. */
 MEANING u32 f_csr(Fpr *a)
 {
-    u32 csr = _mm_getcsr();
+    u32 csr = f_getcsr();
 
     __asm__ volatile("" : "+x"(*a));
     return csr;
@@ -244,13 +257,20 @@ MEANING u32 f_csr(Fpr *a)
 #define F_NAN_D 0x7ff8000000000000ull
 #define F_NAN_S 0xffffffff7fc00000ull
 #define F_BOX   0xffffffff00000000ull
-#define F_ONES  _mm_castsi128_ps(_mm_set1_epi32(-1))
+#define F_ONES  f_ones()
+MEANING __m128 f_ones(void)
+{
+    __m128i ones = _mm_set1_epi32(-1);
+
+    __asm__("" : "+x"(ones)); /* made, not loaded */
+    return _mm_castsi128_ps(ones);
+}
 
 #ifdef MEM
-MEANING Fpr op_fld32(u64 a) { return f_bits(F_BOX | MEM(u32, a)); }
-MEANING Fpr op_fld64(u64 a) { return f_bits(MEM(u64, a)); }
-MEANING void op_fst32(u64 a, Fpr b) { MEM(u32, a) = (u32)f_raw(b); }
-MEANING void op_fst64(u64 a, Fpr b) { MEM(u64, a) = f_raw(b); }
+MEANING Fpr op_fld32(u64 a) { return f_d(_mm_move_ss(F_ONES, _mm_set_ss(MEM(float, a)))); }
+MEANING Fpr op_fld64(u64 a) { return _mm_set_sd(MEM(double, a)); }
+MEANING void op_fst32(u64 a, Fpr b) { MEM(float, a) = f_s(b)[0]; }
+MEANING void op_fst64(u64 a, Fpr b) { MEM(double, a) = b[0]; }
 #endif
 
 MEANING Fpr op_fmov(Fpr a) { return a; }
@@ -269,59 +289,73 @@ MEANING Fpr op_fneg_d(Fpr a) { return f_bits(f_raw(a) ^ 1ull << 63); }
 MEANING Fpr op_fabs_d(Fpr a) { return f_bits(f_raw(a) & ~(1ull << 63)); }
 MEANING Fpr op_fneg_s(Fpr a) { return f_bits(f_raw(a) ^ 1ull << 31); }
 MEANING Fpr op_fabs_s(Fpr a) { return f_bits(f_raw(a) & ~(1ull << 31)); }
-MEANING Fpr op_fcanon_d(Fpr a)
-{
-    return UNLIKELY(f_isnan_d(a)) ? f_const(F_NAN_D) : a;
-}
-MEANING Fpr op_fcanon_s(Fpr a)
-{
-    return UNLIKELY(f_isnan_s(a)) ? f_const(F_NAN_S) : a;
-}
-MEANING Fpr op_funbox(Fpr a)
-{
-    return UNLIKELY(f_raw(a) >> 32 != 0xffffffff) ? f_const(F_NAN_S) : a;
-}
+/* Fix-ups: nearly always the operand itself, seldom a constant. */
+#define F_FIX(name, wrong, constant)                                                   \
+    MEANING bool name##_wrong(Fpr a) { return wrong; }                                 \
+    MEANING Fpr name##_right(void) { return f_const(constant); }                       \
+    MEANING Fpr op_##name(Fpr a) { return name##_wrong(a) ? name##_right() : a; }
+F_FIX(fcanon_d, f_isnan_d(a), F_NAN_D)
+F_FIX(fcanon_s, f_isnan_s(a), F_NAN_S)
+F_FIX(funbox, (i64)f_raw(a) >> 32 != -1, F_NAN_S)
+#undef F_FIX
 
-/* Fused: hardware where the set has it; the C library's exact fma elsewhere, by call. */
+/*
+ * Fused: hardware where the set has it; the C library's exact fma elsewhere.
+ * Infinity * 0 is invalid even if c is a quiet NaN, which x86 lets pass.
+ */
 #ifdef __FMA__
-#define F_FMA_D(a, b, c) _mm_fmadd_sd(a, b, c)
-#define F_FMA_S(a, b, c) f_d(_mm_fmadd_ss(f_s(a), f_s(b), f_s(c)))
+#define F_FMADD_D(a, b, c)  _mm_fmadd_sd(a, b, c)
+#define F_FMSUB_D(a, b, c)  _mm_fmsub_sd(a, b, c)
+#define F_FNMSUB_D(a, b, c) _mm_fnmadd_sd(a, b, c)
+#define F_FNMADD_D(a, b, c) _mm_fnmsub_sd(a, b, c)
+#define F_FMADD_S(a, b, c)  f_d(_mm_fmadd_ss(f_s(a), f_s(b), f_s(c)))
+#define F_FMSUB_S(a, b, c)  f_d(_mm_fmsub_ss(f_s(a), f_s(b), f_s(c)))
+#define F_FNMSUB_S(a, b, c) f_d(_mm_fnmadd_ss(f_s(a), f_s(b), f_s(c)))
+#define F_FNMADD_S(a, b, c) f_d(_mm_fnmsub_ss(f_s(a), f_s(b), f_s(c)))
 #else
 double fma(double, double, double);
 float fmaf(float, float, float);
-#define F_FMA_D(a, b, c) _mm_set_sd(fma((a)[0], (b)[0], (c)[0]))
-#define F_FMA_S(a, b, c)                                                               \
-    f_bits(F_BOX | f_raw(f_d(_mm_set_ss(fmaf(f_s(a)[0], f_s(b)[0], f_s(c)[0])))))
+MEANING Fpr f_fma_d(double a, double b, double c) { return _mm_set_sd(fma(a, b, c)); }
+MEANING Fpr f_fma_s(float a, float b, float c)
+{
+    return f_bits(F_BOX | f_raw(f_d(_mm_set_ss(fmaf(a, b, c)))));
+}
+#define F_FMADD_D(a, b, c)  f_fma_d(a[0], b[0], c[0])
+#define F_FMSUB_D(a, b, c)  f_fma_d(a[0], b[0], -c[0])
+#define F_FNMSUB_D(a, b, c) f_fma_d(-a[0], b[0], c[0])
+#define F_FNMADD_D(a, b, c) f_fma_d(-a[0], b[0], -c[0])
+#define F_FMADD_S(a, b, c)  f_fma_s(f_s(a)[0], f_s(b)[0], f_s(c)[0])
+#define F_FMSUB_S(a, b, c)  f_fma_s(f_s(a)[0], f_s(b)[0], -f_s(c)[0])
+#define F_FNMSUB_S(a, b, c) f_fma_s(-f_s(a)[0], f_s(b)[0], f_s(c)[0])
+#define F_FNMADD_S(a, b, c) f_fma_s(-f_s(a)[0], f_s(b)[0], -f_s(c)[0])
 #endif
-/* infinity * 0 is invalid even if c is a quiet NaN, which x86 lets pass. */
-#define F_FMA(sfx, SFX)                                                                \
-    MEANING Fpr op_fmadd_##sfx(Fpr a, Fpr b, Fpr c)                                    \
+/* After a NaN result: is a * b by itself invalid?  Leaves the other flags alone. */
+#define F_FUSED_NAN(sfx, a, b)                                                         \
+    if (!f_isnan_##sfx(a) && !f_isnan_##sfx(b)) {                                      \
+        u32 csr_ = f_getcsr();                                                         \
+                                                                                       \
+        f_setcsr(f_isnan_##sfx(op_fmul_##sfx(a, b)) ? csr_ | _MM_EXCEPT_INVALID : csr_); \
+    }
+#define F_FUSED(name, NAME, sfx, SFX)                                                  \
+    MEANING Fpr op_##name##_##sfx(Fpr a, Fpr b, Fpr c)                                 \
     {                                                                                  \
-        Fpr r = F_FMA_##SFX(a, b, c);                                                  \
+        Fpr r = F_##NAME##_##SFX(a, b, c);                                             \
                                                                                        \
         if (UNLIKELY(f_isnan_##sfx(r))) {                                              \
-            if (!f_isnan_##sfx(a) && !f_isnan_##sfx(b) &&                              \
-                f_isnan_##sfx(op_fmul_##sfx(a, b)))                                    \
-                f_invalid();                                                           \
+            F_FUSED_NAN(sfx, a, b)                                                     \
             r = f_const(F_NAN_##SFX);                                                  \
         }                                                                              \
         return r;                                                                      \
-    }                                                                                  \
-    MEANING Fpr op_fmsub_##sfx(Fpr a, Fpr b, Fpr c)                                    \
-    {                                                                                  \
-        return op_fmadd_##sfx(a, b, op_fneg_##sfx(c));                                 \
-    }                                                                                  \
-    MEANING Fpr op_fnmsub_##sfx(Fpr a, Fpr b, Fpr c)                                   \
-    {                                                                                  \
-        return op_fmadd_##sfx(op_fneg_##sfx(a), b, c);                                 \
-    }                                                                                  \
-    MEANING Fpr op_fnmadd_##sfx(Fpr a, Fpr b, Fpr c)                                   \
-    {                                                                                  \
-        return op_fmadd_##sfx(op_fneg_##sfx(a), b, op_fneg_##sfx(c));                  \
     }
-F_FMA(d, D)
-F_FMA(s, S)
-#undef F_FMA
+F_FUSED(fmadd, FMADD, d, D)
+F_FUSED(fmsub, FMSUB, d, D)
+F_FUSED(fnmsub, FNMSUB, d, D)
+F_FUSED(fnmadd, FNMADD, d, D)
+F_FUSED(fmadd, FMADD, s, S)
+F_FUSED(fmsub, FMSUB, s, S)
+F_FUSED(fnmsub, FNMSUB, s, S)
+F_FUSED(fnmadd, FNMADD, s, S)
+#undef F_FUSED
 
 /* minimumNumber and maximumNumber: -0 < +0, one NaN loses, a signalling one is noted */
 #define F_PICK(name, sfx, SFX, cmp, zero)                                              \
@@ -337,9 +371,9 @@ F_FMA(s, S)
             return a;                                                                  \
         return f_bits(f_raw(a) zero f_raw(b));                                         \
     }
-#define F_LT_D(a, b) _mm_ucomilt_sd(a, b)
+#define F_LT_D(a, b) _mm_ucomigt_sd(b, a) /* gcc 12: the lt forms hold for NaN */
 #define F_GT_D(a, b) _mm_ucomigt_sd(a, b)
-#define F_LT_S(a, b) _mm_ucomilt_ss(f_s(a), f_s(b))
+#define F_LT_S(a, b) _mm_ucomigt_ss(f_s(b), f_s(a))
 #define F_GT_S(a, b) _mm_ucomigt_ss(f_s(a), f_s(b))
 F_PICK(fmin, d, D, F_LT_D, |)
 F_PICK(fmax, d, D, F_GT_D, &)
@@ -365,12 +399,12 @@ F_SIGN(s, 31)
 #undef F_SIGN
 
 /* comparisons: equality is quiet, order signals on any NaN */
-MEANING u64 op_feq_d(Fpr a, Fpr b) { return (u64)_mm_ucomieq_sd(a, b); }
-MEANING u64 op_flt_d(Fpr a, Fpr b) { return (u64)_mm_comilt_sd(a, b); }
-MEANING u64 op_fle_d(Fpr a, Fpr b) { return (u64)_mm_comile_sd(a, b); }
-MEANING u64 op_feq_s(Fpr a, Fpr b) { return (u64)_mm_ucomieq_ss(f_s(a), f_s(b)); }
-MEANING u64 op_flt_s(Fpr a, Fpr b) { return (u64)_mm_comilt_ss(f_s(a), f_s(b)); }
-MEANING u64 op_fle_s(Fpr a, Fpr b) { return (u64)_mm_comile_ss(f_s(a), f_s(b)); }
+MEANING u64 op_feq_d(Fpr a, Fpr b) { return a[0] == b[0]; }
+MEANING u64 op_flt_d(Fpr a, Fpr b) { return (u64)_mm_comigt_sd(b, a); }
+MEANING u64 op_fle_d(Fpr a, Fpr b) { return (u64)_mm_comige_sd(b, a); }
+MEANING u64 op_feq_s(Fpr a, Fpr b) { return f_s(a)[0] == f_s(b)[0]; }
+MEANING u64 op_flt_s(Fpr a, Fpr b) { return (u64)_mm_comigt_ss(f_s(b), f_s(a)); }
+MEANING u64 op_fle_s(Fpr a, Fpr b) { return (u64)_mm_comige_ss(f_s(b), f_s(a)); }
 
 /* RISC-V's fclass mask: bit 0 -inf ... bit 9 quiet NaN */
 #define F_CLASS(name, T, FRAC, EXPS)                                                   \
@@ -397,7 +431,10 @@ F_CLASS(op_fclass_s, u32, 23, 0xff)
 MEANING u64 op_fmv_x_d(Fpr a) { return f_raw(a); }
 MEANING u64 op_fmv_x_w(Fpr a) { return (u64)(i32)f_raw(a); }
 MEANING Fpr op_fmv_d_x(u64 a) { return f_bits(a); }
-MEANING Fpr op_fmv_w_x(u64 a) { return f_bits(F_BOX | (u32)a); }
+MEANING Fpr op_fmv_w_x(u64 a)
+{
+    return f_d(_mm_move_ss(F_ONES, _mm_castsi128_ps(_mm_cvtsi32_si128((i32)a))));
+}
 
 MEANING Fpr op_fcvt_s_d(Fpr a) { return f_d(_mm_cvtsd_ss(F_ONES, a)); }
 MEANING Fpr op_fcvt_d_s(Fpr a) { return _mm_cvtss_sd(_mm_setzero_pd(), f_s(a)); }
@@ -460,7 +497,7 @@ F_TO_SIGNED(op_fcvtz_l_s, i64, INT64_MIN, INT64_MAX, _mm_cvttss_si64(f_s(a)), F_
                                                                                        \
         if (LIKELY(r == (u32)r))                                                       \
             return (u64)(i32)r;                                                        \
-        _mm_setcsr(csr | _MM_EXCEPT_INVALID);                                          \
+        f_setcsr(csr | _MM_EXCEPT_INVALID);                                          \
         return r < 0 && r != INT64_MIN ? 0 : r == INT64_MIN && F_NEG ? 0 : ~0ull;      \
     }
 #define F_NEG (a[0] < 0)
@@ -482,7 +519,7 @@ F_TO_U32(op_fcvtz_wu_s, _mm_cvttss_si64(f_s(a)))
                                                                                        \
         if (LIKELY((i64)r >= 0))                                                       \
             return r;                                                                  \
-        _mm_setcsr(csr);                                                               \
+        f_setcsr(csr);                                                               \
         if (op_fle_##sfx(f_const(TOP), a)) {                                           \
             r = (u64)cvt(op_fsub_##sfx(a, f_const(TOP)));                              \
             if ((i64)r >= 0)                                                           \
@@ -491,7 +528,7 @@ F_TO_U32(op_fcvtz_wu_s, _mm_cvttss_si64(f_s(a)))
         } else {                                                                       \
             r = f_isnan_##sfx(a) ? ~0ull : 0;                                          \
         }                                                                              \
-        _mm_setcsr(csr | _MM_EXCEPT_INVALID);                                          \
+        f_setcsr(csr | _MM_EXCEPT_INVALID);                                          \
         return r;                                                                      \
     }
 #define F_CVT_S(a)  _mm_cvtss_si64(f_s(a))
@@ -505,11 +542,13 @@ F_TO_U64(op_fcvtz_lu_s, s, 0xffffffff5f000000, F_CVTT_S)
 /* Rounding: 0 to even, 1 to zero, 2 down, 3 up; MXCSR.RC has them as 0 3 1 2. */
 MEANING u64 op_fround(u64 a)
 {
-    u32 csr = _mm_getcsr(), rc = csr >> 13 & 3;
+    u32 csr = f_getcsr(), rc = csr >> 13 & 3;
 
-    _mm_setcsr((csr & ~(3u << 13)) | (u32)(0x9c >> (a & 3) * 2 & 3) << 13);
+    f_setcsr((csr & ~(3u << 13)) | (u32)(0x9c >> (a & 3) * 2 & 3) << 13);
     return 0x78 >> rc * 2 & 3;
 }
+
+#endif
 
 /* ---- control ---- */
 MEANING bool op_beq(u64 a, u64 b) { return a == b; }

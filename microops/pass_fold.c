@@ -8,28 +8,95 @@
  */
 #include "fold.h"
 
-static Facts facts_of_result(Fold *f, const Op *op)
-{
-    Facts a = facts(f, op->in[0]), b = facts(f, op->in[1]);
+#include <string.h>
 
-    return facts_of_op(op->op, &a, &b);
+/* ---- hints ---- */
+
+/* Without a branch: which kind of value an operand is cannot be predicted. */
+static inline u32 hint(const Fold *f, Val v)
+{
+    bool none = v == VAL_NONE, constant = v >= VAL_CONST && !none;
+    u64 value = (u64)f->ir->consts[constant ? v - VAL_CONST : 0];
+    bool tiny = (value + 1 <= 2) & constant;
+
+    return f->hint[MIN(v, VAL_CONST) + none] | tiny * HINT_TINY;
+}
+
+static u32 hints(const Fold *f, const Op *op)
+{
+    u32 a = hint(f, op->in[0]), b = hint(f, op->in[1]), c = hint(f, op->in[2]);
+    u32 any = HINT_COPY | HINT_KNOWN | HINT_CONST | HINT_TINY | HINT_EXT;
+    u32 both = HINT_BOUND | HINT_ALL | HINT_SHIFT;
+
+    return ((a | b) & any) | (a & b & both) | (a & HINT_TEST) | (c & HINT_COPY) |
+           (op->in[0] == op->in[1]) * HINT_SAME | !!(a & HINT_SHIFT) * HINT_SHIFT_A |
+           !!((a | b) & HINT_BOUND) * HINT_EITHER | HINT_ANY;
+}
+
+/* What the results of an op are good for. */
+static const u16 result_hint[OP_COUNT] = {
+    [OP_sll] = HINT_SHIFT,  [OP_srl] = HINT_SHIFT,  [OP_sllw] = HINT_SHIFT,
+    [OP_srlw] = HINT_SHIFT, [OP_slt] = HINT_TEST,   [OP_sltu] = HINT_TEST,
+    [OP_xor] = HINT_TEST,   [OP_sub] = HINT_TEST,   [OP_add] = HINT_TEST,
+    [OP_sext32] = HINT_EXT, [OP_zext32] = HINT_EXT,
+};
+
+static u32 hint_of_facts(const Facts *x)
+{
+    u32 known = HINT_KNOWN | HINT_CONST | HINT_TINY | HINT_ALL;
+    bool bound = x->is | (x->width < 64);
+
+    return (x->is & KNOWN_CONST) * known | bound * HINT_BOUND;
+}
+
+/* ---- what ops leave behind ---- */
+
+static void write_place(Fold *f, Val v, u16 index, const Facts *facts, u32 more_hints)
+{
+    Place *p = place(f, v);
+
+    p->before = val_is_global(v) ? p->written : 0;
+    p->written = (u16)(index + 1);
+    p->facts = *facts;
+    p->copy = VAL_NONE;
+    f->hint[v] = (u16)(hint_of_facts(facts) | more_hints);
+}
+
+static void record_move(Fold *f, const Op *op, u16 index)
+{
+    Val d = op->out, from = op->in[0];
+    Facts x = facts(f, from);
+
+    if (d == from)
+        return;
+    write_place(f, d, index, &x, 0);
+    if (val_is_const(from))
+        return;
+    f->place[d].copy = from;
+    f->place[d].copy_written = place(f, from)->written;
+    f->hint[d] |= HINT_COPY;
+}
+
+static void record(Fold *f, const Op *op, u16 index, u32 h)
+{
+    Facts a, b, x;
+
+    if (op->op == OP_mov || op->op == OP_fmov) {
+        record_move(f, op, index);
+    } else if (op->out != VAL_NONE) {
+        x = facts_of_kind(op->op);
+        if (h & facts_when[op->op]) {
+            a = facts(f, op->in[0]);
+            b = facts(f, op->in[1]);
+            x = facts_of_op(op->op, &a, &b);
+        }
+        write_place(f, op->out, index, &x, result_hint[op->op]);
+    }
 }
 
 void fold_record(Fold *f, const Op *op, u16 index)
 {
-    bool move = op->op == OP_mov || op->op == OP_fmov;
-    Place now = {.copy = VAL_NONE, .written = (u16)(index + 1)}, *p;
-
-    if (op->out == VAL_NONE || (move && op->in[0] == op->out))
-        return;
-    now.facts = facts_of_result(f, op);
-    if (move && !val_is_const(op->in[0])) {
-        now.copy = op->in[0];
-        now.copy_written = place(f, op->in[0])->written;
-    }
-    p = place(f, op->out);
-    now.before = val_is_global(op->out) ? p->written : 0;
-    *p = now;
+    record(f, op, index, hints(f, op));
 }
 
 /* ---- the pass ---- */
@@ -119,27 +186,62 @@ static void simplify(Fold *f, Op *op, const OpDesc *desc)
         if (op->op != OP_mov)
             become_const(f, op,
                          (i64)interp_fn[op->op](NULL, (u64)a.value, (u64)b.value, 0));
-    } else if (fold_rules[op->op]) {
-        fold_rules[op->op](f, op, &a, &b);
+    } else if (fold_rules[op->op].rule) {
+        fold_rules[op->op].rule(f, op, &a, &b);
     }
 }
 
-/* A helper may write any global. */
-static void forget_globals(Fold *f)
+/* Is there anything to be gained from looking at the op closely? */
+static bool is_promising(const Op *op, const OpDesc *desc, u32 h)
+{
+    u32 when = HINT_COPY | HINT_KNOWN | HINT_ALL;
+
+    if (op->op == OP_mov || op->op == OP_fmov)
+        return h & HINT_COPY;
+    if (desc->flags & COMM && val_is_const(op->in[0]))
+        return true;
+    if (desc->flags & LOW)
+        when |= HINT_EXT;
+    return h & (when | fold_rules[op->op].when);
+}
+
+/* Nothing is known of any global: at the start, and after a helper. */
+static void forget_globals(Fold *f, u16 floor)
 {
     f->seen = 0;
-    f->floor = (u16)(f->at + 1);
+    f->floor = floor;
+    memset(f->hint, 0, VAL_TEMP * sizeof(f->hint[0]));
+}
+
+static void start(Fold *f, Ir *ir)
+{
+    f->ir = ir;
+    f->insn = f->prev = 0;
+    f->hint[VAL_CONST] = HINT_CONST | HINT_BOUND | HINT_ALL;
+    f->hint[VAL_CONST + 1] = HINT_BOUND | HINT_ALL;
+    forget_globals(f, 0);
+}
+
+static void fold_op(Fold *f, Op *op)
+{
+    const OpDesc *desc = &op_desc[op->op];
+    u32 h = hints(f, op);
+
+    if (is_promising(op, desc, h)) {
+        improve_operands(f, op, desc);
+        simplify(f, op, desc);
+        h = hints(f, op);
+    }
+    record(f, op, f->at, h);
 }
 
 void pass_fold(Ir *ir)
 {
     Fold f;
 
-    f.ir = ir;
-    f.seen = f.floor = f.insn = f.prev = 0;
+    start(&f, ir);
     for (u32 i = 0; i < ir->n_ops; i++) {
         Op *op = &ir->ops[i];
-        const OpDesc *desc = &op_desc[op->op];
 
         f.at = (u16)i;
         if (op->op == OP_insn) {
@@ -147,12 +249,11 @@ void pass_fold(Ir *ir)
             continue;
         }
         if (op->op == OP_call) {
-            forget_globals(&f);
+            forget_globals(&f, (u16)(i + 1));
+            fold_record(&f, op, f.at);
         } else {
-            improve_operands(&f, op, desc);
-            simplify(&f, op, desc);
+            fold_op(&f, op);
         }
-        fold_record(&f, op, f.at);
         f.prev = f.at;
     }
 }

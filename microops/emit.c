@@ -1,0 +1,839 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Micro-ops -> stencils: which stencils an op takes, given where the plan has put
+ * its operands.  Knows forms, not bytes.  Values in Env pass through the emitter's
+ * own registers (rax, rcx, xmm0-2); a temp takes a register the plan left free.
+ */
+#include <string.h>
+#include "emit.h"
+
+/* ---- where a value is ---- */
+
+static u8 host_of(const Emit *e, Val v)
+{
+    if (val_is_global(v))
+        return e->plan->host[v];
+    if (v == e->in_rax)
+        return HOST_RAX;
+    if (v < VAL_FTEMP)
+        return v - VAL_TEMP < (int)e->n_spare_r ? e->spare_r[v - VAL_TEMP] : HOST_NONE;
+    if (v < VAL_CONST)
+        return v - VAL_FTEMP < (int)e->n_spare_f ? e->spare_f[v - VAL_FTEMP] : HOST_NONE;
+    return HOST_NONE;
+}
+
+/* Env slot of a value without a register. */
+static i32 slot_of(Val v)
+{
+    if (val_is_global(v))
+        return ENV_OFF(g) + v * 8;
+    if (v < VAL_FTEMP)
+        return ENV_OFF(temp) + (v - VAL_TEMP) % (ENV_TEMPS / 2) * 8;
+    return ENV_OFF(temp) + (ENV_TEMPS / 2 + (v - VAL_FTEMP) % (ENV_TEMPS / 2)) * 8;
+}
+
+static void put_const(Emit *e, u8 d, i64 v)
+{
+    if (v == 0)
+        put1(e, OP_mov, FORM_cz, d, 0);
+    else if (fits_i32(v))
+        put1(e, OP_mov, FORM_ci, d, v);
+    else
+        put1(e, OP_mov, FORM_ck, d, v);
+}
+
+/* Brings integer v into register d. */
+static void load_r(Emit *e, u8 d, Val v)
+{
+    u8 h;
+
+    if (val_is_const(v)) {
+        put_const(e, d, ir_value(e->ir, v));
+        return;
+    }
+    h = host_of(e, v);
+    if (h == HOST_NONE)
+        put1(e, OP_mov, FORM_lm, d, slot_of(v));
+    else if (h != d)
+        put2(e, OP_mov, FORM_ru, d, h, 0);
+}
+
+static void load_f(Emit *e, u8 d, Val v)
+{
+    u8 h = host_of(e, v);
+
+    if (h == HOST_NONE)
+        put1(e, OP_fmov, FORM_flm, d, slot_of(v));
+    else if (h != d)
+        put2(e, OP_fmov, FORM_fu, d, h, 0);
+}
+
+/* A register that holds v: its own, or `scratch`, filled. */
+static u8 use_r(Emit *e, Val v, u8 scratch)
+{
+    u8 h = val_is_const(v) ? HOST_NONE : host_of(e, v);
+
+    if (h != HOST_NONE)
+        return h;
+    load_r(e, scratch, v);
+    return scratch;
+}
+
+static u8 use_f(Emit *e, Val v, u8 scratch)
+{
+    u8 h = host_of(e, v);
+
+    if (h != HOST_NONE)
+        return h;
+    load_f(e, scratch, v);
+    return scratch;
+}
+
+/* Is the temp that this op defines read by the next op alone, as its first operand?
+ * Then it can stay in rax. */
+static bool dies_next(const Emit *e, Val v)
+{
+    const Op *next = &e->ir->ops[e->op + 1];
+    const Op *end = e->ir->ops + e->ir->n_ops;
+
+    if (v < VAL_TEMP || v >= VAL_FTEMP || next >= end || next->in[0] != v ||
+        next->in[1] == v || op_desc[next->op].in[0] != CLS_R ||
+        op_desc[next->op].in[1] == CLS_F)
+        return false;
+    for (const Op *op = next + 1; op < end && op->op != OP_insn; op++)
+        if (op->in[0] == v || op->in[1] == v || op->in[2] == v)
+            return false;
+    return true;
+}
+
+/* Where to compute integer `out`: its register, else rax (then store_out). */
+static u8 out_r(const Emit *e, Val out)
+{
+    u8 h = host_of(e, out);
+
+    return h == HOST_NONE ? HOST_RAX : h;
+}
+
+static u8 out_f(const Emit *e, Val out)
+{
+    u8 h = host_of(e, out);
+
+    return h == HOST_NONE ? HOST_X0 : h;
+}
+
+static void store_r(Emit *e, u8 from, Val out)
+{
+    u8 h = host_of(e, out);
+
+    if (h == HOST_NONE) {
+        if (dies_next(e, out) && from == HOST_RAX)
+            e->in_rax = out;
+        else
+            put1(e, OP_mov, FORM_sm, from, slot_of(out));
+    } else if (h != from) {
+        put2(e, OP_mov, FORM_ru, h, from, 0);
+    }
+}
+
+static void store_f(Emit *e, u8 from, Val out)
+{
+    u8 h = host_of(e, out);
+
+    if (h == HOST_NONE)
+        put1(e, OP_fmov, FORM_fsm, from, slot_of(out));
+    else if (h != from)
+        put2(e, OP_fmov, FORM_fu, h, from, 0);
+}
+
+/* ---- a helper, or an op's meaning called as one ---- */
+
+static void store_arg(Emit *e, Val v, u8 class, u32 k)
+{
+    i32 at = ENV_OFF(arg) + (i32)k * 8;
+
+    if (class == CLS_F)
+        put1(e, OP_fmov, FORM_fsm, use_f(e, v, HOST_X0), at);
+    else
+        put1(e, OP_mov, FORM_sm, use_r(e, v, HOST_RAX), at);
+}
+
+static void spill_plan(Emit *e, bool load)
+{
+    const GuestRegs *guest = (const GuestRegs *)e->ir->guest;
+
+    if (e->plan == e->t->entry_plan)
+        return;
+    for (u32 i = 0; i < ENV_GLOBALS; i++) {
+        bool fp = guest->globals[i].cls == CLS_F;
+
+        if (e->plan->host[i] != HOST_NONE)
+            put1(e, fp ? OP_fmov : OP_mov,
+                 load ? (fp ? FORM_flm : FORM_lm) : (fp ? FORM_fsm : FORM_sm),
+                 e->plan->host[i], ENV_OFF(g) + (i32)i * 8);
+    }
+}
+
+/* Temps in registers are lost in a call: none outlives one but its result. */
+static void emit_call(Emit *e, const Op *op, u32 helper)
+{
+    const OpDesc *desc = &op_desc[op->op];
+
+    for (u32 k = 0; k < 3; k++)
+        if (op->in[k] != VAL_NONE) {
+            bool fp = op->op == OP_call
+                          ? val_is_global(op->in[k])
+                                ? ((const GuestRegs *)e->ir->guest)
+                                          ->globals[op->in[k]].cls == CLS_F
+                                : op->in[k] >= VAL_FTEMP && op->in[k] < VAL_CONST
+                          : desc->in[k] == CLS_F;
+
+            store_arg(e, op->in[k], fp ? CLS_F : CLS_R, k);
+        }
+    spill_plan(e, false);
+    put_call_helper(e, helper);
+    spill_plan(e, true);
+}
+
+static void emit_call_out(Emit *e, const Op *op, bool fp)
+{
+    if (op->out == VAL_NONE)
+        return;
+    if (fp) {
+        u8 d = out_f(e, op->out);
+
+        put1(e, OP_fmov, FORM_flm, d, ENV_OFF(ret));
+        store_f(e, d, op->out);
+    } else {
+        u8 d = out_r(e, op->out);
+
+        put1(e, OP_mov, FORM_lm, d, ENV_OFF(ret));
+        store_r(e, d, op->out);
+    }
+}
+
+static void emit_helper(Emit *e, const Op *op)
+{
+    const GuestRegs *guest = (const GuestRegs *)e->ir->guest;
+    Val out = op->out;
+    bool fp = out != VAL_NONE && (val_is_global(out) ? guest->globals[out].cls == CLS_F
+                                                     : out >= VAL_FTEMP);
+
+    emit_call(e, op, (u32)op->imm);
+    emit_call_out(e, op, fp);
+}
+
+static void emit_meaning(Emit *e, const Op *op)
+{
+    emit_call(e, op, e->t->n_helpers + op->op);
+    emit_call_out(e, op, op_desc[op->op].out == CLS_F);
+}
+
+/* ---- integer ops ---- */
+
+static void emit_fixed_r(Emit *e, const Op *op)
+{
+    bool rcx = has(e, op->op, FORM_fxc);
+
+    if (op->in[1] != VAL_NONE)
+        load_r(e, HOST_RCX, op->in[1]);
+    load_r(e, HOST_RAX, op->in[0]);
+    put0(e, op->op, rcx ? FORM_fxc : FORM_fx, 0);
+    store_r(e, rcx ? HOST_RCX : HOST_RAX, op->out);
+}
+
+/* D = A, then D = D op B; where D is B, by way of rax. */
+static void emit_two_address(Emit *e, const Op *op, Val a, Val b, u8 d)
+{
+    u8 hb = val_is_const(b) ? HOST_NONE : host_of(e, b);
+
+    if (hb == d && hb != HOST_NONE && !(host_of(e, a) == d)) {
+        if (op_desc[op->op].flags & COMM) {
+            Val t = a;
+
+            a = b, b = t;
+            hb = val_is_const(b) ? HOST_NONE : host_of(e, b);
+        } else {
+            load_r(e, HOST_RAX, a);
+            put2(e, op->op, FORM_rr, HOST_RAX, hb, 0);
+            put2(e, OP_mov, FORM_ru, d, HOST_RAX, 0);
+            return;
+        }
+    }
+    if (hb == HOST_NONE && !val_is_const(b) && has(e, op->op, FORM_rm)) {
+        load_r(e, d, a);
+        put1(e, op->op, FORM_rm, d, slot_of(b));
+        return;
+    }
+    hb = use_r(e, b, HOST_RCX);
+    load_r(e, d, a);
+    put2(e, op->op, FORM_rr, d, hb, 0);
+}
+
+static void emit_binary(Emit *e, const Op *op)
+{
+    Val a = op->in[0], b = op->in[1];
+    u8 d = out_r(e, op->out);
+
+    bool in_slot = !val_is_const(b) && host_of(e, b) == HOST_NONE;
+
+    if (has(e, op->op, FORM_rrr) && !(host_of(e, a) == d && in_slot)) {
+        u8 ha = use_r(e, a, HOST_RAX), hb = use_r(e, b, HOST_RCX);
+
+        put3(e, op->op, FORM_rrr, d, ha, hb);
+    } else if (has(e, op->op, FORM_rrr)) {
+        load_r(e, d, a);
+        put1(e, op->op, FORM_rm, d, slot_of(b));
+    } else if (has(e, op->op, FORM_rr)) {
+        emit_two_address(e, op, a, b, d);
+    } else if (has(e, op->op, FORM_rc)) {
+        bool clash = host_of(e, b) == d && host_of(e, a) != d;
+
+        load_r(e, HOST_RCX, b);
+        if (clash)
+            d = HOST_RAX;
+        load_r(e, d, a);
+        put1(e, op->op, FORM_rc, d, 0);
+    } else {
+        emit_fixed_r(e, op);
+        return;
+    }
+    store_r(e, d, op->out);
+}
+
+/* The immediate that B stands for, if this op has a form for it. */
+static bool emit_immediate(Emit *e, const Op *op)
+{
+    i64 imm = ir_value(e->ir, op->in[1]);
+    u32 code = op->op;
+    u8 d = out_r(e, op->out);
+    Form form;
+
+    if (code == OP_sub && imm != INT64_MIN && fits_i32(-imm))
+        code = OP_add, imm = -imm;
+    if (code == OP_subw && fits_i32(-imm))
+        code = OP_addw, imm = -imm;
+    if (code == OP_rol || code == OP_rolw)
+        code = code == OP_rol ? OP_ror : OP_rorw, imm = -imm;
+    if (has(e, code, FORM_rri) && fits_i32(imm)) {
+        put2(e, code, FORM_rri, d, use_r(e, op->in[0], HOST_RAX), imm);
+        store_r(e, d, op->out);
+        return true;
+    }
+    if (code == OP_srlw || code == OP_sraw) { /* extend, then shift all 64 bits */
+        u32 widen = code == OP_srlw && (imm & 31) ? OP_zext32 : OP_sext32;
+
+        put2(e, widen, FORM_ru, d, use_r(e, op->in[0], HOST_RAX), 0);
+        if (imm & 31)
+            put1(e, code == OP_srlw ? OP_srl : OP_sra, FORM_rk, d, imm & 31);
+        store_r(e, d, op->out);
+        return true;
+    }
+    if (has(e, code, FORM_rk)) {
+        form = FORM_rk;
+        imm &= code == OP_sllw || code == OP_rorw ? 31 : 63;
+    } else if (has(e, code, FORM_ri) && fits_i32(imm)) {
+        form = FORM_ri;
+    } else {
+        return false;
+    }
+    load_r(e, d, op->in[0]);
+    put1(e, code, form, d, imm);
+    store_r(e, d, op->out);
+    return true;
+}
+
+static void emit_r_rr(Emit *e, const Op *op)
+{
+    Op swapped = *op;
+
+    if (val_is_const(op->in[0]) && op_desc[op->op].flags & COMM) {
+        swapped.in[0] = op->in[1];
+        swapped.in[1] = op->in[0];
+    }
+    if (!has(e, op->op, FORM_rr) && !has(e, op->op, FORM_rrr) && !has(e, op->op, FORM_rk) &&
+        !has(e, op->op, FORM_rc) && !has(e, op->op, FORM_fx) && !has(e, op->op, FORM_fxc)) {
+        emit_meaning(e, op);
+        return;
+    }
+    if (val_is_const(swapped.in[1]) && emit_immediate(e, &swapped))
+        return;
+    emit_binary(e, &swapped);
+}
+
+static void emit_r_r(Emit *e, const Op *op)
+{
+    u8 d = out_r(e, op->out);
+
+    if (op->op == OP_mov) {
+        Val a = op->in[0];
+
+        if (host_of(e, op->out) == HOST_NONE && !val_is_const(a) &&
+            host_of(e, a) != HOST_NONE && !dies_next(e, op->out)) {
+            put1(e, OP_mov, FORM_sm, host_of(e, a), slot_of(op->out));
+            return;
+        }
+        load_r(e, d, a);
+        store_r(e, d, op->out);
+    } else if (has(e, op->op, FORM_ru)) {
+        put2(e, op->op, FORM_ru, d, use_r(e, op->in[0], HOST_RAX), 0);
+        store_r(e, d, op->out);
+    } else if (has(e, op->op, FORM_fx)) {
+        emit_fixed_r(e, op);
+    } else {
+        emit_meaning(e, op);
+    }
+}
+
+/* ---- memory ---- */
+
+static void emit_load(Emit *e, const Op *op)
+{
+    u8 a = use_r(e, op->in[0], HOST_RAX);
+
+    if (op_desc[op->op].out == CLS_F) {
+        u8 d = out_f(e, op->out);
+
+        put2(e, op->op, FORM_fri, d, a, op->imm);
+        store_f(e, d, op->out);
+    } else {
+        u8 d = out_r(e, op->out);
+
+        put2(e, op->op, FORM_rri, d, a, op->imm);
+        store_r(e, d, op->out);
+    }
+}
+
+static void emit_store(Emit *e, const Op *op)
+{
+    u8 a = use_r(e, op->in[0], HOST_RAX);
+
+    if (op_desc[op->op].in[1] == CLS_F)
+        put2(e, op->op, FORM_sfi, a, use_f(e, op->in[1], HOST_X0), op->imm);
+    else if (val_is_const(op->in[1]) && ir_value(e->ir, op->in[1]) == 0)
+        put1(e, op->op, FORM_szi, a, op->imm);
+    else
+        put2(e, op->op, FORM_sri, a, use_r(e, op->in[1], HOST_RCX), op->imm);
+}
+
+/* ---- floating point ---- */
+
+static void emit_fixed_f(Emit *e, const Op *op)
+{
+    const OpDesc *desc = &op_desc[op->op];
+
+    if (op->in[1] != VAL_NONE)
+        load_f(e, HOST_X1, op->in[1]);
+    if (desc->in[0] == CLS_F)
+        load_f(e, HOST_X0, op->in[0]);
+    else
+        load_r(e, HOST_RAX, op->in[0]);
+    put0(e, op->op, FORM_fx, 0);
+    if (desc->out == CLS_F)
+        store_f(e, HOST_X0, op->out);
+    else
+        store_r(e, HOST_RAX, op->out);
+}
+
+static void emit_f_ff(Emit *e, const Op *op)
+{
+    Val a = op->in[0], b = op->in[1];
+    u8 d = out_f(e, op->out), hb = host_of(e, b);
+
+    if (hb == d && host_of(e, a) != d) {
+        if (op_desc[op->op].flags & COMM) {
+            b = a;
+            hb = host_of(e, b);
+            a = op->in[1];
+        } else {
+            d = HOST_X0;
+        }
+    }
+    hb = hb == HOST_NONE ? use_f(e, b, HOST_X1) : hb;
+    load_f(e, d, a);
+    put2(e, op->op, FORM_ff, d, hb, 0);
+    store_f(e, d, op->out);
+}
+
+/* xmm0 = a * b + c; a NaN is left to the op's meaning, out of line. */
+static void emit_fused(Emit *e, const Op *op)
+{
+    bool single = op_desc[op->op].flags & BOX;
+    u8 b, c;
+    u32 start, back;
+
+    load_f(e, HOST_X0, op->in[0]);
+    b = use_f(e, op->in[1], HOST_X1);
+    c = use_f(e, op->in[2], HOST_X2);
+    put2(e, op->op, FORM_xff, b, c, 0);
+    put0(e, single ? OP_fcanon_s : OP_fcanon_d, FORM_xn, 0);
+    if (e->full)
+        return;
+    start = e->cold.at;
+    e->fixes[e->n_fixes - 1].kind = FIX_COLD;
+    e->fixes[e->n_fixes - 1].to = start;
+    back = e->hot.at;
+    e->o = &e->cold;
+    emit_call(e, op, e->t->n_helpers + op->op);
+    put1(e, OP_fmov, FORM_flm, HOST_X0, ENV_OFF(ret));
+    put_jump_fix(e, FIX_HOT, back);
+    e->o = &e->hot;
+    store_f(e, HOST_X0, op->out);
+}
+
+static void emit_fp(Emit *e, const Op *op)
+{
+    u32 code = op->op;
+
+    if (has(e, code, FORM_xff)) {
+        emit_fused(e, op);
+    } else if (has(e, code, FORM_ff)) {
+        emit_f_ff(e, op);
+    } else if (has(e, code, FORM_f1)) {
+        u8 d = out_f(e, op->out);
+
+        load_f(e, d, op->in[0]);
+        put1(e, code, FORM_f1, d, 0);
+        store_f(e, d, op->out);
+    } else if (has(e, code, FORM_fu)) {
+        u8 d = out_f(e, op->out);
+
+        if (code == OP_fmov)
+            load_f(e, d, op->in[0]);
+        else
+            put2(e, code, FORM_fu, d, use_f(e, op->in[0], HOST_X0), 0);
+        store_f(e, d, op->out);
+    } else if (has(e, code, FORM_rff)) {
+        put2(e, code, FORM_rff, use_f(e, op->in[0], HOST_X0),
+             use_f(e, op->in[1], HOST_X1), 0);
+        store_r(e, HOST_RAX, op->out);
+    } else if (has(e, code, FORM_rf)) {
+        u8 d = out_r(e, op->out);
+
+        put2(e, code, FORM_rf, d, use_f(e, op->in[0], HOST_X0), 0);
+        store_r(e, d, op->out);
+    } else if (has(e, code, FORM_fr)) {
+        u8 d = out_f(e, op->out);
+
+        put2(e, code, FORM_fr, d, use_r(e, op->in[0], HOST_RAX), 0);
+        store_f(e, d, op->out);
+    } else if (has(e, code, FORM_fx)) {
+        emit_fixed_f(e, op);
+    } else {
+        emit_meaning(e, op);
+    }
+}
+
+/* ---- leaving ---- */
+
+static bool is_zero(const Emit *e, Val v)
+{
+    return val_is_const(v) && ir_value(e->ir, v) == 0;
+}
+
+static void put_branch(Emit *e, u32 code, Val a, Val b, u32 exit)
+{
+    if (is_zero(e, b) && has(e, code, FORM_brz) && !val_is_const(a)) {
+        u8 ha = use_r(e, a, HOST_RAX);
+
+        put(e, code, FORM_brz, &ha, 0, exit);
+    } else if (is_zero(e, a) && has(e, code, FORM_bzr) && !val_is_const(b)) {
+        u8 hb = use_r(e, b, HOST_RAX);
+
+        put(e, code, FORM_bzr, &hb, 0, exit);
+    } else if (val_is_const(b) && fits_i32(ir_value(e->ir, b))) {
+        u8 ha = use_r(e, a, HOST_RAX);
+
+        put(e, code, FORM_bri, &ha, ir_value(e->ir, b), exit);
+    } else {
+        u8 ha = use_r(e, a, HOST_RAX), hb = use_r(e, b, HOST_RCX);
+
+        put(e, code, FORM_brr, (u8[]){ha, hb}, 0, exit);
+    }
+}
+
+static u32 opposite(u32 code)
+{
+    switch (code) {
+    case OP_beq: return OP_bne;
+    case OP_bne: return OP_beq;
+    case OP_blt: return OP_bge;
+    case OP_bge: return OP_blt;
+    case OP_bltu: return OP_bgeu;
+    default: return OP_bltu;
+    }
+}
+
+static bool is_head(const Emit *e, const IrExit *x)
+{
+    return e->t->loops && x->kind == EXIT_JUMP && x->pc == e->t->head_pc;
+}
+
+/* Leaves by the exit for good.  Closing a loop, a request is looked for first. */
+static void emit_leave(Emit *e, u32 exit)
+{
+    const IrExit *x = &e->ir->exits[exit];
+
+    if (x->loop || is_head(e, x)) {
+        put0(e, OP_check, FORM_x, exit);
+        if (!e->full) {
+            e->fixes[e->n_fixes - 1].to |= EXIT_REQUEST;
+        }
+    }
+    if (is_head(e, x))
+        put_jump_fix(e, FIX_HOT, e->t->body);
+    else
+        put_jump_exit(e, exit);
+}
+
+/*
+ * A branch whose exit closes a loop is turned round: the other way out is the
+ * exit, and the loop goes straight on into the check and the jump.
+ */
+static bool emit_loop_branch(Emit *e, const Op *op)
+{
+    const Op *next = op + 1;
+    const IrExit *x = &e->ir->exits[op->exit];
+
+    if (!(x->loop || is_head(e, x)) || e->op + 1 >= e->ir->n_ops || next->op != OP_leave)
+        return false;
+    if (e->ir->exits[next->exit].loop)
+        return false;
+    put_branch(e, opposite(op->op), op->in[0], op->in[1], next->exit);
+    emit_leave(e, op->exit);
+    return true;
+}
+
+static void shuffle(Emit *e, const Plan *from, const Plan *to);
+
+static void emit_jump(Emit *e, const Op *op)
+{
+    load_r(e, HOST_RAX, op->in[0]);
+    shuffle(e, e->plan, e->t->entry_plan);
+    put0(e, OP_jump, FORM_x, 0);
+}
+
+/* ---- one op ---- */
+
+static void emit_op(Emit *e, const Op *op)
+{
+    const OpDesc *desc = &op_desc[op->op];
+
+    switch (op->op) {
+    case OP_insn: break;
+    case OP_fence: put0(e, OP_fence, FORM_x, 0); break;
+    case OP_check: put0(e, OP_check, FORM_x, op->exit); break;
+    case OP_leave: emit_leave(e, op->exit); break;
+    case OP_jump: emit_jump(e, op); break;
+    case OP_call: emit_helper(e, op); break;
+    case OP_beq:
+    case OP_bne:
+    case OP_blt:
+    case OP_bge:
+    case OP_bltu:
+    case OP_bgeu:
+        if (emit_loop_branch(e, op))
+            e->op++;
+        else
+            put_branch(e, op->op, op->in[0], op->in[1], op->exit);
+        break;
+    default:
+        if (desc->has_imm && desc->out != CLS_NONE)
+            emit_load(e, op);
+        else if (desc->has_imm)
+            emit_store(e, op);
+        else if (desc->out == CLS_R && desc->in[0] == CLS_R)
+            desc->n_in == 1 ? emit_r_r(e, op) : emit_r_rr(e, op);
+        else
+            emit_fp(e, op);
+    }
+}
+
+/* ---- the block ---- */
+
+/* Moves every value from where one plan has it to where the other does. */
+static void shuffle(Emit *e, const Plan *from, const Plan *to)
+{
+    const GuestRegs *guest = (const GuestRegs *)e->ir->guest;
+
+    if (from == to)
+        return;
+    for (u32 i = 0; i < ENV_GLOBALS; i++) {
+        bool fp = guest->globals[i].cls == CLS_F;
+
+        if (from->host[i] != to->host[i] && from->host[i] != HOST_NONE)
+            put1(e, fp ? OP_fmov : OP_mov, fp ? FORM_fsm : FORM_sm, from->host[i],
+                 ENV_OFF(g) + (i32)i * 8);
+    }
+    for (u32 i = 0; i < ENV_GLOBALS; i++) {
+        bool fp = guest->globals[i].cls == CLS_F;
+
+        if (from->host[i] != to->host[i] && to->host[i] != HOST_NONE)
+            put1(e, fp ? OP_fmov : OP_mov, fp ? FORM_flm : FORM_lm, to->host[i],
+                 ENV_OFF(g) + (i32)i * 8);
+    }
+}
+
+static void find_spares(Emit *e)
+{
+    const GuestRegs *guest = (const GuestRegs *)e->ir->guest;
+    u32 used_r = 0, used_f = 0;
+
+    for (u32 i = 0; i < ENV_GLOBALS; i++)
+        if (e->plan->host[i] != HOST_NONE)
+            *(guest->globals[i].cls == CLS_F ? &used_f : &used_r) |=
+                1u << e->plan->host[i];
+    for (u8 r = 0; r < HOST_GPRS; r++)
+        if (!(used_r >> r & 1))
+            e->spare_r[e->n_spare_r++] = r;
+    for (u8 r = 0; r < HOST_FPRS; r++)
+        if (!(used_f >> r & 1))
+            e->spare_f[e->n_spare_f++] = r;
+}
+
+/* The stub of an exit, and before it what brings the values home. */
+static u32 emit_exit(Emit *e, u32 exit, bool request)
+{
+    EmitTask *t = e->t;
+    EmitExit *x = &t->exits[t->n_exits];
+    u32 start = e->o->at;
+
+    if (t->n_exits == IR_EXITS || e->o->at + 1024 > t->limit) {
+        e->full = true;
+        return start;
+    }
+    x->jump = 0;
+    if (e->plan != t->entry_plan) {
+        shuffle(e, e->plan, t->entry_plan);
+        if (!request && e->ir->exits[exit].kind == EXIT_JUMP) {
+            put_jump_exit(e, exit);
+            x->jump = e->o->at - 4;
+            e->n_fixes--;
+        }
+    }
+    x->stub = e->o->at;
+    if (x->jump)
+        emit_write_rel(e->hot.bytes, x->jump, x->stub);
+    x->ir_exit = (u16)exit;
+    x->request = request;
+    put_exit_stub(e, t->first_exit + t->n_exits);
+    t->n_exits++;
+    return start;
+}
+
+/* Exits of hot code get their stubs; the rest of the fixes are filled in. */
+static void resolve(Emit *e, u32 cold_start)
+{
+    EmitTask *t = e->t;
+
+    for (u32 i = 0; i < e->n_fixes && !e->full; i++) {
+        EmitFix *f = &e->fixes[i];
+        u32 at = f->at + (f->cold ? cold_start : 0), to = f->to;
+
+        if (f->kind == FIX_COLD)
+            to += cold_start;
+        if (f->kind == FIX_EXIT) {
+            u32 exit = f->to & ~EXIT_REQUEST;
+            bool request = f->to & EXIT_REQUEST;
+
+            to = emit_exit(e, exit, request);
+            if (!e->full && !request && !t->exits[t->n_exits - 1].jump &&
+                e->ir->exits[exit].kind == EXIT_JUMP)
+                t->exits[t->n_exits - 1].jump = at;
+        }
+        emit_write_rel(e->hot.bytes, at, to);
+    }
+}
+
+static void emit_ops(Emit *e)
+{
+    const Ir *ir = e->ir;
+    u32 insn = 0;
+
+    for (e->op = 0; e->op < ir->n_ops && !e->full; e->op++) {
+        const Op *op = &ir->ops[e->op];
+        Val held = e->in_rax;
+
+        if (e->t->notes)
+            e->t->op_at[e->op] = e->hot.at;
+        if (op->op == OP_insn)
+            e->t->insn_at[insn++] = e->hot.at;
+        emit_op(e, op);
+        if (e->in_rax == held)
+            e->in_rax = VAL_NONE;
+    }
+    if (e->t->notes)
+        e->t->op_at[ir->n_ops] = e->hot.at;
+}
+
+/* Compares the block's source bytes with what they were, n at a time. */
+static void emit_check(Emit *e, u32 stale)
+{
+    static const struct {
+        u32 n, load;
+    } widths[] = {{8, OP_ld64}, {4, OP_ld32u}, {2, OP_ld16u}};
+    const EmitTask *t = e->t;
+    u32 done = 0;
+
+    for (u32 w = 0; w < ARRAY_SIZE(widths); w++)
+        for (; t->check_len - done >= widths[w].n; done += widths[w].n) {
+            u64 bytes = 0;
+
+            memcpy(&bytes, t->check_bytes + done, widths[w].n);
+            put_const(e, HOST_RAX, (i64)(e->ir->insns[0].pc + done));
+            put2(e, widths[w].load, FORM_rri, HOST_RAX, HOST_RAX, 0);
+            put_const(e, HOST_RCX, (i64)bytes);
+            put(e, OP_bne, FORM_brr, (u8[]){HOST_RAX, HOST_RCX}, 0, 0);
+            if (e->full)
+                return;
+            e->fixes[e->n_fixes - 1].kind = FIX_COLD;
+            e->fixes[e->n_fixes - 1].to = stale;
+        }
+}
+
+bool emit_block(EmitTask *t)
+{
+    static _Thread_local Emit emitter;
+    Emit *e = &emitter;
+    u32 cold_start;
+
+    memset(e, 0, offsetof(Emit, fixes));
+    e->t = t;
+    e->ir = t->ir;
+    e->plan = t->plan;
+    e->set = t->set;
+    e->hot = (EmitBuf){t->buffer, t->at, false};
+    e->cold = (EmitBuf){e->cold_bytes, 0, true};
+    e->o = &e->hot;
+    e->in_rax = VAL_NONE;
+    t->n_exits = 0;
+    if (t->at + 4096 > t->limit)
+        return false;
+    find_spares(e);
+    if (t->counted) {
+        put_counter(e, t->counter, 0);
+        e->o = &e->cold;
+        put_exit_stub(e, EXIT_HOT | t->block);
+        e->o = &e->hot;
+    }
+    if (t->check_len) {
+        u32 stale = e->cold.at;
+
+        e->o = &e->cold;
+        put_exit_stub(e, EXIT_STALE | t->block);
+        e->o = &e->hot;
+        emit_check(e, stale);
+    }
+    shuffle(e, t->entry_plan, t->plan);
+    if (t->loops)
+        put_align(e, 16);
+    t->body = e->hot.at;
+    emit_ops(e);
+    if (e->full || e->hot.at + e->cold.at + 4096 > t->limit)
+        return false;
+    t->hot_end = cold_start = e->hot.at;
+    memcpy(t->buffer + cold_start, e->cold.bytes, e->cold.at);
+    e->hot.at += e->cold.at;
+    resolve(e, cold_start);
+    t->end = e->hot.at;
+    return !e->full;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The x86-64 host: putting one stencil down, the few bytes that no stencil holds
+ * (jumps, calls, nops, the entry counter), thunks, and the way in and out of
+ * generated code.
+ */
+#include <string.h>
+#include "emit.h"
+
+static const u8 numbers[2][16] = {
+    {3, 12, 13, 14, 15, 8, 9, 10, 11, 6, 7, 0, 1},
+    {4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2},
+};
+
+static const char form_operands[FORM_COUNT][4] = {
+#define X(name, operands) operands,
+    STENCIL_FORMS(X)
+#undef X
+};
+
+const StencilSet *stencils_pick(bool base)
+{
+    __builtin_cpu_init();
+    if (!base && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("lzcnt"))
+        return &stencils_v3;
+    return &stencils_base;
+}
+
+void plan_default(Plan *plan, const GuestRegs *guest)
+{
+    for (u32 i = 0; i < ENV_GLOBALS; i++)
+        plan->host[i] =
+            guest->globals[i].cls == CLS_NONE ? HOST_NONE : guest->globals[i].host;
+}
+
+/* ---- displacements ---- */
+
+static void wr32(u8 *p, u32 v) { memcpy(p, &v, 4); }
+
+void emit_write_rel(u8 *buffer, u32 at, u32 to) { wr32(buffer + at, to - (at + 4)); }
+
+void host_patch(u8 *buffer, u32 at, u32 to)
+{
+    __atomic_store_n((u32 *)(buffer + at), to - (at + 4), __ATOMIC_RELEASE);
+}
+
+void emit_fix(Emit *e, u32 at, FixKind kind, u32 to)
+{
+    if (e->n_fixes == EMIT_FIXES) {
+        e->full = true;
+        return;
+    }
+    e->fixes[e->n_fixes++] = (EmitFix){at, to, (u8)kind, e->o->cold};
+}
+
+/* ---- one stencil ---- */
+
+bool has(const Emit *e, u32 op, Form form) { return e->set->family[op][form].first; }
+
+static void put_nops(EmitBuf *o, u32 n)
+{
+    static const u8 nops[4][3] = {{0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
+
+    while (n) {
+        u32 k = MIN(n, 3);
+
+        memcpy(o->bytes + o->at, nops[k], k);
+        o->at += k;
+        n -= k;
+    }
+}
+
+/* Keeps a displacement `ahead` bytes on within one cache line, for host_patch. */
+static void keep_in_line(Emit *e, u32 ahead)
+{
+    u32 at = (e->o->at + ahead) & 63;
+
+    if (!e->o->cold && at > 60)
+        put_nops(e->o, 64 - at);
+}
+
+static void fill_hole(Emit *e, u8 *code, const StencilHole *h, i64 imm)
+{
+    i64 v = imm + h->addend;
+
+    switch (h->kind) {
+    case HOLE_IMM8:
+    case HOLE_ENV8: code[h->at] = (u8)v; break;
+    case HOLE_IMM32:
+    case HOLE_ENV32: wr32(code + h->at, (u32)v); break;
+    case HOLE_IMM64: memcpy(code + h->at, &v, 8); break;
+    default: break;
+    }
+}
+
+static void apply_fields(const StencilSet *set, const Stencil *s, u8 *code,
+                         const u8 *number)
+{
+    const StencilField *f = set->fields + s->fields;
+
+    for (u32 i = 0; i < s->n_fields; i++) {
+        u32 n = number[f[i].operand];
+
+        code[f[i].bit >> 3] ^= (u8)((f[i].high ? n >> 3 : n & 7) << (f[i].bit & 7));
+    }
+}
+
+static void copy_bytes(u8 *to, const u8 *from, u32 n)
+{
+    memcpy(to, from, 16);
+    for (u32 i = 16; i < n; i += 16)
+        memcpy(to + i, from + i, 16);
+}
+
+/* The shape for these registers; the brief one if the immediate fits it. */
+static const Stencil *find_shape(const StencilSet *set, u32 op, Form form,
+                                 const u8 *regs, i64 imm, u8 *number)
+{
+    const StencilFamily *f = &set->family[op][form];
+    const char *class = form_operands[form];
+    const Stencil *s;
+    u32 variant = 0;
+
+    for (u32 k = 0; class[k]; k++) {
+        bool fp = class[k] == 'F';
+
+        variant = variant * (fp ? HOST_F : HOST_R) + regs[k];
+        number[k] = numbers[fp][regs[k]];
+    }
+    s = &set->stencils[f->first + set->shape_of[f->shape_of + variant]];
+    if (s->brief) {
+        const Stencil *b = &set->stencils[s->brief];
+
+        for (u32 i = 0; i < b->n_holes; i++) {
+            const StencilHole *h = &set->holes[b->holes + i];
+
+            if (h->kind == HOLE_IMM8 || h->kind == HOLE_ENV8)
+                return fits_i8(imm + h->addend) ? b : s;
+        }
+    }
+    return s;
+}
+
+/* Moves the cold part out of the way and notes the two jumps between the parts. */
+static void put_cold(Emit *e, const Stencil *s, const u8 *code, const StencilHole *holes,
+                     u32 start)
+{
+    u32 cold = e->cold.at;
+
+    if (cold + s->cold > COLD_SIZE) {
+        e->full = true;
+        return;
+    }
+    memcpy(e->cold.bytes + cold, code + s->hot, s->cold);
+    e->cold.at += s->cold;
+    for (u32 i = 0; i < s->n_holes; i++)
+        if (holes[i].kind == HOLE_COLD)
+            emit_fix(e, start + holes[i].at, FIX_COLD, cold);
+    for (u32 i = 0; i < s->n_holes; i++)
+        if (holes[i].kind == HOLE_BACK && e->n_fixes < EMIT_FIXES)
+            e->fixes[e->n_fixes++] = (EmitFix){cold + holes[i].at - s->hot,
+                                               start + s->hot, FIX_HOT, true};
+}
+
+void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit)
+{
+    const StencilSet *set = e->set;
+    u8 number[3] = {0}, away[STENCIL_MAX + 16];
+    const Stencil *s = find_shape(set, op, form, regs, imm, number);
+    const StencilHole *holes = set->holes + s->holes;
+    u8 *code;
+    u32 start;
+
+    if (e->full || e->o->at + STENCIL_MAX > (e->o->cold ? COLD_SIZE : e->t->limit)) {
+        e->full = true;
+        return;
+    }
+    for (u32 i = 0; i < s->n_holes; i++)
+        if (holes[i].kind == HOLE_EXIT)
+            keep_in_line(e, holes[i].at);
+    start = e->o->at;
+    code = s->cold ? away : e->o->bytes + start;
+    copy_bytes(code, set->bytes + s->bytes, s->hot + s->cold);
+    apply_fields(set, s, code, number);
+    for (u32 i = 0; i < s->n_holes; i++)
+        fill_hole(e, code, &holes[i], imm);
+    if (s->cold) {
+        memcpy(e->o->bytes + start, code, s->hot);
+        put_cold(e, s, code, holes, start);
+    }
+    e->o->at += s->hot;
+    for (u32 i = 0; i < s->n_holes; i++)
+        if (holes[i].kind == HOLE_EXIT)
+            emit_fix(e, start + holes[i].at, op == OP_jump ? FIX_THUNK : FIX_EXIT,
+                     op == OP_jump ? e->t->thunks->jump_miss : exit);
+}
+
+/* ---- bytes that no stencil holds ---- */
+
+static void put_bytes(EmitBuf *o, const char *bytes, u32 n)
+{
+    memcpy(o->bytes + o->at, bytes, n);
+    o->at += n;
+}
+
+static void put_u32(EmitBuf *o, u32 v)
+{
+    wr32(o->bytes + o->at, v);
+    o->at += 4;
+}
+
+static void put_jump(Emit *e, FixKind kind, u32 to)
+{
+    if (e->o->at + 16 > (e->o->cold ? COLD_SIZE : e->t->limit))
+        e->full = true;
+    if (e->full)
+        return;
+    put_bytes(e->o, "\xe9", 1); /* jmp rel32 */
+    emit_fix(e, e->o->at, kind, to);
+    put_u32(e->o, 0);
+}
+
+void put_jump_exit(Emit *e, u32 exit)
+{
+    keep_in_line(e, 1);
+    put_jump(e, FIX_EXIT, exit);
+}
+
+void put_jump_fix(Emit *e, FixKind kind, u32 to) { put_jump(e, kind, to); }
+
+void put_call_helper(Emit *e, u32 helper)
+{
+    if (e->o->at + 16 > (e->o->cold ? COLD_SIZE : e->t->limit))
+        e->full = true;
+    if (e->full)
+        return;
+    put_bytes(e->o, "\xb8", 1); /* mov eax, helper */
+    put_u32(e->o, helper);
+    put_bytes(e->o, "\xe8", 1); /* call thunk */
+    emit_fix(e, e->o->at, FIX_THUNK, e->t->thunks->call);
+    put_u32(e->o, 0);
+}
+
+void put_counter(Emit *e, i64 counter, u32 cold)
+{
+    put_bytes(e->o, "\xff\x0d", 2); /* dec dword [rip + counter] */
+    put_u32(e->o, (u32)(counter - (e->o->at + 4)));
+    put_bytes(e->o, "\x0f\x84", 2); /* jz cold */
+    emit_fix(e, e->o->at, FIX_COLD, cold);
+    put_u32(e->o, 0);
+}
+
+void put_exit_stub(Emit *e, u32 number)
+{
+    put_bytes(e->o, "\xb8", 1); /* mov eax, number */
+    put_u32(e->o, number);
+    put_jump(e, FIX_THUNK, e->t->thunks->leave);
+}
+
+void put_align(Emit *e, u32 to) { put_nops(e->o, -e->o->at & (to - 1)); }
+
+/* ---- thunks ---- */
+
+static void put_plan(Emit *e, const Plan *plan, bool load)
+{
+    const GuestRegs *guest = (const GuestRegs *)e->ir->guest;
+
+    for (u32 i = 0; i < ENV_GLOBALS; i++) {
+        bool fp = guest->globals[i].cls == CLS_F;
+
+        if (plan->host[i] != HOST_NONE)
+            put1(e, fp ? OP_fmov : OP_mov,
+                 load ? (fp ? FORM_flm : FORM_lm) : (fp ? FORM_fsm : FORM_sm),
+                 plan->host[i], ENV_OFF(g) + (i32)i * 8);
+    }
+}
+
+/* jmp or call through a field of Env */
+static void put_env_jump(EmitBuf *o, const char *opcode, i32 field)
+{
+    put_bytes(o, opcode, 2);
+    put_u32(o, (u32)field);
+}
+
+void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan, u8 *buffer,
+                 const struct Guest *guest)
+{
+    static Ir no_ir;
+    static Emit e;
+    EmitTask t = {.limit = 4096, .thunks = thunks};
+
+    no_ir.guest = guest;
+    e = (Emit){.t = &t, .ir = &no_ir, .set = set, .hot = {buffer, 0, false}};
+    e.cold = (EmitBuf){e.cold_bytes, 0, true};
+    e.o = &e.hot;
+    thunks->enter = e.o->at;
+    put_plan(&e, plan, true);
+    put_bytes(e.o, "\xff\xe2", 2); /* jmp rdx */
+    put_align(&e, 16);
+    thunks->jump_miss = e.o->at;
+    put1(&e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(pc));
+    put_bytes(e.o, "\xb8", 1);
+    put_u32(e.o, EXIT_JUMP_MISS);
+    thunks->leave = e.o->at;
+    put_plan(&e, plan, false);
+    put_env_jump(e.o, "\xff\xa5", ENV_OFF(leave));
+    put_align(&e, 16);
+    thunks->call = e.o->at;
+    put_plan(&e, plan, false);
+    put_env_jump(e.o, "\xff\x95", ENV_OFF(call));
+    put_plan(&e, plan, true);
+    put_bytes(e.o, "\xc3", 1);
+    put_align(&e, 64);
+    thunks->end = e.o->at;
+    assert(!e.full);
+}
+
+/* ---- in and out ---- */
+
+extern const char host_leave[], host_call[];
+
+_Static_assert(ENV_BIAS == 128, "host_enter adds it");
+
+__asm__(".pushsection .text\n"
+        ".globl host_enter\n"
+        ".type host_enter, @function\n"
+        "host_enter:\n" /* rdi: env, rsi: code, rdx: enter thunk */
+        "  push %rbx\n  push %rbp\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
+        "  sub $8, %rsp\n"
+        "  lea 128(%rdi), %rbp\n"
+        "  mov %rsp, env_host_sp(%rbp)\n"
+        "  stmxcsr env_mxcsr_host(%rbp)\n"
+        "  ldmxcsr env_mxcsr(%rbp)\n"
+        "  mov %rdx, %rax\n"
+        "  mov %rsi, %rdx\n"
+        "  jmp *%rax\n"
+        ".globl host_leave\n"
+        "host_leave:\n" /* eax: exit number */
+        "  mov env_host_sp(%rbp), %rsp\n"
+        "  stmxcsr env_mxcsr(%rbp)\n"
+        "  ldmxcsr env_mxcsr_host(%rbp)\n"
+        "  add $8, %rsp\n"
+        "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbp\n  pop %rbx\n"
+        "  ret\n"
+        ".globl host_call\n"
+        "host_call:\n" /* eax: helper index; the call's return address is two up */
+        "  mov 8(%rsp), %rcx\n"
+        "  mov %rcx, env_call_site(%rbp)\n"
+        "  lea -128(%rbp), %rdi\n"
+        "  mov env_arg(%rbp), %rsi\n"
+        "  mov env_arg+8(%rbp), %rdx\n"
+        "  mov env_arg+16(%rbp), %rcx\n"
+        "  mov env_helpers(%rbp), %r8\n"
+        "  sub $8, %rsp\n"
+        "  call *(%r8,%rax,8)\n"
+        "  add $8, %rsp\n"
+        "  mov %rax, env_ret(%rbp)\n"
+        "  movq $0, env_call_site(%rbp)\n"
+        "  ret\n"
+        ".popsection\n");
+
+/* Env's offsets from rbp, as assembler symbols. */
+#define SYMBOL(name, field)                                                            \
+    __asm__(".set env_" name ", %c0" : : "i"(offsetof(Env, field) - ENV_BIAS))
+__attribute__((used)) static void env_symbols(void)
+{
+    SYMBOL("host_sp", host_sp);
+    SYMBOL("mxcsr", mxcsr);
+    SYMBOL("mxcsr_host", mxcsr_host);
+    SYMBOL("call_site", call_site);
+    SYMBOL("arg", arg);
+    SYMBOL("helpers", helpers);
+    SYMBOL("ret", ret);
+}
+
+void host_env_init(Env *env)
+{
+    env->leave = host_leave;
+    env->call = host_call;
+    env->mxcsr = 0x1f80;
+}

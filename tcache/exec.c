@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running blocks: the dispatcher, threads inside and outside of generated code,
+ * stopping the world, host faults, fork.
+ */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "../microops/stencil.h"
+#include "accel_interp.h"
+#include "tb.h"
+
+enum { NO_EXIT = 0xffffffff };
+
+/* ---- threads ---- */
+
+static void clear_jump_cache(Env *env)
+{
+    for (u32 i = 0; i < JUMP_CACHE_SIZE; i++)
+        env->jump_cache[i].pc = JUMP_EMPTY;
+}
+
+Env *env_new(Cache *c)
+{
+    Env *env = aligned_alloc(64, align_up(sizeof *env, 64));
+    Thread *t = calloc(1, sizeof *t);
+
+    if (!env || !t)
+        goto fail;
+    memset(env, 0, offsetof(Env, jump_cache));
+    memset(&env->trap, 0, sizeof *env - offsetof(Env, trap));
+    clear_jump_cache(env);
+    if (c->interp && !(t->interp = interp_thread_new(c->interp)))
+        goto fail;
+    host_env_init(env);
+    env->cache = c;
+    env->thread = t;
+    env->base = (u64)(uintptr_t)c->space->base;
+    env->helpers = c->helpers;
+    env->res_addr = ~0ull;
+    env->id = ++c->last_id;
+    t->env = env;
+    t->step_pc = ~0ull;
+    c->guest->reset(env);
+    return env;
+fail:
+    free(env);
+    free(t);
+    return NULL;
+}
+
+void env_free(Env *env)
+{
+    if (env->thread->interp)
+        interp_thread_free(env->thread->interp);
+    free(env->thread);
+    free(env);
+}
+
+static void list_add(Cache *c, Thread *t)
+{
+    t->next = c->threads;
+    t->prev = &c->threads;
+    if (t->next)
+        t->next->prev = &t->next;
+    c->threads = t;
+}
+
+void exec_thread_begin(Env *env)
+{
+    Cache *c = env->cache;
+
+    syscall(SYS_arch_prctl, ARCH_SET_GS, env->base);
+    pthread_mutex_lock(&c->lock);
+    list_add(c, env->thread);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void exec_thread_end(Env *env)
+{
+    Cache *c = env->cache;
+    Thread *t = env->thread;
+
+    pthread_mutex_lock(&c->lock);
+    *t->prev = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    c->stats.entries += t->entries;
+    c->stats.lookups += t->lookups;
+    c->stats.jump_misses += t->misses;
+    c->stats.outside_ns += t->outside_ns;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- stopping the world ---- */
+
+static void go_inside(Cache *c, Thread *t)
+{
+    for (;;) {
+        atomic_store(&t->inside, 1);
+        if (LIKELY(!atomic_load(&c->stopping)))
+            return;
+        atomic_store(&t->inside, 0);
+        pthread_mutex_lock(&c->lock); /* held by whoever stops us */
+        pthread_mutex_unlock(&c->lock);
+    }
+}
+
+static void go_outside(Thread *t) { atomic_store(&t->inside, 0); }
+
+void exec_lock(Cache *c, Thread *self)
+{
+    bool inside = self && self->inside;
+
+    if (inside)
+        go_outside(self);
+    pthread_mutex_lock(&c->lock);
+    if (inside)
+        atomic_store(&self->inside, 1);
+}
+
+void exec_unlock(Cache *c, Thread *self) { pthread_mutex_unlock(&c->lock); }
+
+void exec_stop_others(Cache *c, Thread *self)
+{
+    atomic_store(&c->stopping, 1);
+    for (Thread *t = c->threads; t; t = t->next)
+        if (t != self)
+            atomic_fetch_or(&t->env->request, REQUEST_STOP);
+    for (Thread *t = c->threads; t; t = t->next)
+        while (t != self && atomic_load(&t->inside))
+            sched_yield();
+}
+
+void exec_resume_others(Cache *c)
+{
+    for (Thread *t = c->threads; t; t = t->next)
+        atomic_fetch_and(&t->env->request, ~(u64)REQUEST_STOP);
+    atomic_store(&c->stopping, 0);
+}
+
+static void flush_locked(Cache *c, Thread *self)
+{
+    exec_stop_others(c, self);
+    cache_reset(c);
+    for (Thread *t = c->threads; t; t = t->next)
+        clear_jump_cache(t->env);
+    c->stats.flushes++;
+    exec_resume_others(c);
+}
+
+void cache_flush(Cache *c)
+{
+    if (c->interp) {
+        interp_cache_flush(c->interp);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    flush_locked(c, NULL);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void exec_request(Env *env) { atomic_fetch_or(&env->request, REQUEST_SIGNAL); }
+
+/* ---- the dispatcher ---- */
+
+static Tb *gen_or_flush(Cache *c, Env *env, TbKey key, bool trace)
+{
+    Tb *tb = tb_gen(c, env, key, trace);
+
+    if (tb)
+        return tb;
+    flush_locked(c, env->thread);
+    tb = tb_gen(c, env, key, trace);
+    assert(tb); /* an empty cache holds any block */
+    return tb;
+}
+
+/* The block at env->pc, made if need be and linked to the exit that led here. */
+static Tb *find_block(Cache *c, Env *env, u32 from)
+{
+    Tb *tb = tb_find(c, env->pc, env->key_flags);
+    u64 epoch = c->epoch;
+
+    env->thread->lookups++;
+    if (tb && from == NO_EXIT)
+        return tb;
+    exec_lock(c, env->thread);
+    if (epoch != c->epoch)
+        from = NO_EXIT;
+    epoch = c->epoch;
+    tb = tb_find(c, env->pc, env->key_flags);
+    if (!tb)
+        tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags}, false);
+    if (from != NO_EXIT && epoch == c->epoch && !log_on(LOG_NOCHAIN))
+        chain_link(c, from, tb);
+    exec_unlock(c, env->thread);
+    return tb;
+}
+
+static Tb *step_block(Cache *c, Env *env)
+{
+    Tb *tb;
+
+    exec_lock(c, env->thread);
+    tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags | KEY_STEP}, false);
+    exec_unlock(c, env->thread);
+    return tb;
+}
+
+static void fill_jump_cache(Cache *c, Env *env, const Tb *tb)
+{
+    JumpSlot *slot = &env->jump_cache[jump_slot(tb->pc)];
+
+    if (log_on(LOG_NOCHAIN))
+        return;
+    slot->host = c->exec + tb->code;
+    __atomic_store_n(&slot->pc, tb->pc, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&tb->state, __ATOMIC_SEQ_CST) != TB_ALIVE)
+        slot->pc = JUMP_EMPTY;
+}
+
+static void log_exec(Cache *c, Env *env, const Tb *tb)
+{
+    if (!log_wants(env->pc))
+        return;
+    log_begin();
+    if (log_on(LOG_EXEC))
+        log_printf("exec: thread %llu 0x%llx%s\n", (unsigned long long)env->id,
+                   (unsigned long long)env->pc, tb->trace ? " (trace)" : "");
+    if (log_on(LOG_CPU)) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&text, &size);
+
+        if (f) {
+            c->guest->dump(f, env);
+            fclose(f);
+            log_printf("%s", text);
+            free(text);
+        }
+    }
+    log_end();
+}
+
+static void drop_stale(Cache *c, Env *env, u32 block)
+{
+    env->pc = c->tbs[block].pc;
+    exec_lock(c, env->thread);
+    tb_drop(c, &c->tbs[block]);
+    exec_unlock(c, env->thread);
+}
+
+/* A block has been entered often: translate it again, as a trace. */
+static void promote(Cache *c, Env *env, u32 block)
+{
+    u64 epoch = c->epoch;
+    TbKey key = {c->tbs[block].pc, c->tbs[block].flags};
+
+    env->pc = key.pc;
+    exec_lock(c, env->thread);
+    if (epoch == c->epoch && c->tbs[block].state == TB_ALIVE) {
+        Tb *trace;
+
+        tb_drop(c, &c->tbs[block]);
+        trace = tb_gen(c, env, key, true);
+        if (!trace)
+            gen_or_flush(c, env, key, false);
+    }
+    exec_unlock(c, env->thread);
+}
+
+/* What leaving by this exit means.  True: exec_run ends with env->trap. */
+static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
+{
+    const TbExit *x;
+
+    *from = NO_EXIT;
+    if (number == EXIT_FAULT)
+        return env->trap.kind != TRAP_NONE;
+    if (number == EXIT_JUMP_MISS) {
+        env->thread->misses++;
+        return false;
+    }
+    if ((number & EXIT_KINDS) == EXIT_HOT) {
+        promote(c, env, number & ~EXIT_KINDS);
+        return false;
+    }
+    if ((number & EXIT_KINDS) == EXIT_STALE) {
+        drop_stale(c, env, number & ~EXIT_KINDS);
+        return false;
+    }
+    x = &c->exits[number];
+    env->pc = x->pc;
+    if (x->request)
+        return false;
+    if (x->kind == EXIT_TRAP) {
+        env->trap = (Trap){.kind = x->trap, .addr = x->pc};
+        return x->trap != TRAP_NONE && x->trap != TRAP_REQUEST;
+    }
+    if (x->jump && c->tbs[x->tb].state == TB_ALIVE)
+        *from = number;
+    return false;
+}
+
+static u64 now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+
+static u32 enter(Cache *c, Env *env, const Tb *tb)
+{
+    Thread *t = env->thread;
+    u32 number;
+
+    t->entries++;
+    if (UNLIKELY(c->timed) && t->since)
+        t->outside_ns += now_ns() - t->since;
+    number = host_enter(env, c->exec + tb->code, c->exec + c->thunks.enter);
+    if (UNLIKELY(c->timed))
+        t->since = now_ns();
+    return number;
+}
+
+static bool request_pending(Cache *c, Env *env)
+{
+    u64 request = atomic_load(&env->request);
+
+    if (request & REQUEST_STOP) {
+        go_outside(env->thread);
+        go_inside(c, env->thread);
+    }
+    if (!(request & REQUEST_SIGNAL))
+        return false;
+    atomic_fetch_and(&env->request, ~(u64)REQUEST_SIGNAL);
+    env->trap = (Trap){.kind = TRAP_REQUEST};
+    return true;
+}
+
+TrapKind exec_run(Env *env)
+{
+    Cache *c = env->cache;
+    Thread *t = env->thread;
+    u32 from = NO_EXIT;
+
+    if (c->interp)
+        return interp_run(t->interp, env);
+    go_inside(c, t);
+    env->trap.kind = TRAP_NONE;
+    for (;;) {
+        Tb *tb;
+
+        if (UNLIKELY(env->request) && request_pending(c, env))
+            break;
+        if (UNLIKELY(t->step_pc == env->pc)) {
+            tb = step_block(c, env);
+        } else {
+            tb = find_block(c, env, from);
+            fill_jump_cache(c, env, tb);
+        }
+        t->step_pc = ~0ull;
+        if (log_on(LOG_EXEC | LOG_CPU))
+            log_exec(c, env, tb);
+        if (take_exit(c, env, enter(c, env, tb), &from))
+            break;
+    }
+    go_outside(t);
+    return env->trap.kind;
+}
+
+/* ---- host faults ---- */
+
+bool exec_in_code(const Cache *c, u64 host_pc)
+{
+    return host_pc - (u64)(uintptr_t)c->exec < c->size;
+}
+
+static const u8 context_r[HOST_GPRS] = {REG_RBX, REG_R12, REG_R13, REG_R14,
+                                        REG_R15, REG_R8,  REG_R9,  REG_R10,
+                                        REG_R11, REG_RSI, REG_RDI};
+
+/* The plan's registers, as the fault found them, into Env. */
+static void sync_globals(Cache *c, Env *env, const Tb *tb, const ucontext_t *context)
+{
+    const Plan *plan = &c->plans[tb->plan];
+
+    for (u32 i = 0; i < ENV_GLOBALS; i++) {
+        u8 h = plan->host[i];
+
+        if (h == HOST_NONE)
+            continue;
+        if (c->guest->regs.globals[i].cls == CLS_F)
+            memcpy(&env->g[i], &context->uc_mcontext.fpregs->_xmm[h + 4], 8);
+        else
+            env->g[i] = (u64)context->uc_mcontext.gregs[context_r[h]];
+    }
+}
+
+extern const char host_leave[];
+
+/* Returning from the handler then leaves generated code with EXIT_FAULT. */
+static void redirect(Env *env, ucontext_t *context)
+{
+    greg_t *r = context->uc_mcontext.gregs;
+
+    r[REG_RIP] = (greg_t)(uintptr_t)host_leave;
+    r[REG_RAX] = EXIT_FAULT;
+    r[REG_RBP] = (greg_t)(uintptr_t)env + ENV_BIAS;
+}
+
+static void set_trap(Env *env, int sig, const siginfo_t *info, bool write)
+{
+    env->trap = (Trap){.kind = TRAP_MEMORY,
+                       .sig = sig,
+                       .code = info->si_code,
+                       .addr = (u64)(uintptr_t)info->si_addr - env->base,
+                       .write = write};
+    if (sig == SIGSEGV && info->si_code == SI_KERNEL) { /* not a canonical address */
+        env->trap.code = SEGV_MAPERR;
+        env->trap.addr = 0;
+    }
+}
+
+/* A write to a page of ours to watch: drop its code, and go on or step over it. */
+static bool watched_write(Cache *c, Env *env, const Tb *tb, const siginfo_t *info)
+{
+    u64 addr = (u64)(uintptr_t)info->si_addr - env->base, epoch = c->epoch;
+    bool self;
+
+    if (addr >= c->space->size || info->si_code != SEGV_ACCERR ||
+        !(space_flags(c->space, addr) & PAGE_WRITE))
+        return false;
+    exec_lock(c, env->thread);
+    self = epoch != c->epoch || smc_write(c, addr, tb);
+    exec_unlock(c, env->thread);
+    env->trap.kind = TRAP_NONE;
+    if (self)
+        env->thread->step_pc = env->pc;
+    return true;
+}
+
+bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
+{
+    Cache *c = env->cache;
+    u64 rip = (u64)context->uc_mcontext.gregs[REG_RIP], site = rip;
+    bool write = context->uc_mcontext.gregs[REG_ERR] & 2, helper;
+    const Tb *tb;
+
+    if (c->interp)
+        return interp_host_fault(env->thread->interp, env, sig, info, context);
+    helper = !exec_in_code(c, rip) && env->call_site;
+    if (helper)
+        site = env->call_site - 1;
+    else if (!exec_in_code(c, rip))
+        return false;
+    tb = tb_at(c, (u32)(site - (u64)(uintptr_t)c->exec));
+    if (!tb || !tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc))
+        return false;
+    if (log_on(LOG_FAULT))
+        log_printf("fault: signal %d at guest pc 0x%llx, host %p\n", sig,
+                   (unsigned long long)env->pc, info->si_addr);
+    if (!helper)
+        sync_globals(c, env, tb, context);
+    if (sig == SIGSEGV && write && watched_write(c, env, tb, info)) {
+        if (env->thread->step_pc == ~0ull && !helper)
+            return true;
+        if (env->thread->step_pc == ~0ull) /* in a helper: simply go on */
+            return true;
+    } else {
+        set_trap(env, sig, info, write);
+    }
+    env->call_site = 0;
+    redirect(env, context);
+    return true;
+}
+
+/* ---- fork ---- */
+
+static int fork_fd = -1; /* between prepare and parent or child; the lock is held */
+
+void exec_fork_prepare(Cache *c)
+{
+    pthread_mutex_lock(&c->lock);
+    fork_fd = c->interp ? -1 : code_copy(c);
+}
+
+void exec_fork_parent(Cache *c)
+{
+    if (fork_fd >= 0)
+        close(fork_fd);
+    fork_fd = -1;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void exec_fork_child(Cache *c, Env *env)
+{
+    int fd = fork_fd;
+
+    fork_fd = -1;
+    pthread_mutex_init(&c->lock, NULL);
+    c->threads = NULL;
+    list_add(c, env->thread);
+    if (!c->interp && (fd < 0 || !code_remap(c, fd))) {
+        report("fork: no memory for a code buffer");
+        _exit(127);
+    }
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* Translation of one block, from guest bytes to code that can be run. */
+#include <string.h>
+#include <time.h>
+#include "../microops/stencil.h"
+#include "tb.h"
+
+static u64 now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+
+/* ---- logs ---- */
+
+static void log_in_asm(Cache *c, const Ir *ir)
+{
+    char text[96];
+
+    log_printf("IN: 0x%llx\n", (unsigned long long)ir->insns[0].pc);
+    for (u32 i = 0; i < ir->n_insns; i++) {
+        u64 pc = ir->insns[i].pc;
+        const u8 *p = space_host(c->space, pc);
+        u32 word = 0;
+
+        if (!ir->insns[i].len)
+            continue;
+        memcpy(&word, p, ir->insns[i].len);
+        if (!c->guest->disas(text, sizeof text, pc, p, ir->insns[i].len))
+            strcpy(text, "(not an instruction)");
+        log_printf("0x%08llx:  %0*x%*s  %s\n", (unsigned long long)pc,
+                   ir->insns[i].len * 2, word, 8 - ir->insns[i].len * 2, "", text);
+    }
+    log_printf("\n");
+}
+
+static void log_ir(u32 item, const char *title, const Ir *ir)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f;
+
+    if (!log_on(item) || !(f = open_memstream(&text, &size)))
+        return;
+    ir_dump(f, ir);
+    fclose(f);
+    log_printf("%s: 0x%llx\n%s\n", title, (unsigned long long)ir->insns[0].pc, text);
+    free(text);
+}
+
+/* Guest instruction, its ops, and under each op its host code. */
+static void log_out_asm(Cache *c, const EmitTask *t, const Ir *ir)
+{
+    char *text = NULL, line[160];
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    u32 insn = 0;
+
+    if (!f)
+        return;
+    for (u32 i = 0; i < ir->n_ops; i++) {
+        const Op *op = &ir->ops[i];
+        u32 from = t->op_at[i], to = t->op_at[i + 1];
+
+        if (op->op == OP_insn) {
+            u64 pc = ir->insns[insn].pc;
+
+            if (ir->insns[insn].len &&
+                c->guest->disas(line, sizeof line, pc, space_host(c->space, pc),
+                                ir->insns[insn].len))
+                fprintf(f, "---- 0x%llx: %s\n\n", (unsigned long long)pc, line);
+            insn++;
+            continue;
+        }
+        ir_op_text(line, sizeof line, ir, op);
+        fprintf(f, "  %s\n", line);
+        if (to > from)
+            disas_host(f, c->write + from, to - from, (u64)(uintptr_t)(c->exec + from));
+        fputc('\n', f);
+    }
+    fprintf(f, "  (out of line)\n");
+    disas_host(f, c->write + t->hot_end, t->end - t->hot_end,
+               (u64)(uintptr_t)(c->exec + t->hot_end));
+    fclose(f);
+    log_printf("OUT: 0x%llx, %u bytes for %u instructions\n%s\n",
+               (unsigned long long)ir->insns[0].pc, t->end - t->at, ir->n_insns, text);
+    free(text);
+}
+
+/* ---- pages ---- */
+
+/* Protects every page the block was read from.  False: one of them had not been
+ * protected while it was read, so it must be read again. */
+static bool protect_pages(Cache *c, const Ir *ir, bool *hot)
+{
+    bool all = true;
+    u64 last = ~0ull;
+
+    for (u32 i = 0; i < ir->n_insns; i++) {
+        u64 first = ir->insns[i].pc & PAGE_MASK;
+        u64 end = (ir->insns[i].pc + MAX(ir->insns[i].len, 1) - 1) & PAGE_MASK;
+
+        for (u64 page = first; page <= end; page += PAGE_SIZE) {
+            u8 flags = space_flags(c->space, page);
+
+            if (page == last)
+                continue;
+            last = page;
+            if (flags & PAGE_HOT)
+                *hot = true;
+            else if ((flags & PAGE_WRITE) && !(flags & PAGE_CODE) && smc_protect(c, page))
+                all = false;
+        }
+    }
+    return all;
+}
+
+static void add_pages(Cache *c, u32 tb, const Ir *ir)
+{
+    u64 last = ~0ull;
+
+    for (u32 i = 0; i < ir->n_insns; i++) {
+        u64 first = ir->insns[i].pc & PAGE_MASK;
+        u64 end = (ir->insns[i].pc + MAX(ir->insns[i].len, 1) - 1) & PAGE_MASK;
+
+        for (u64 page = first; page <= end; page += PAGE_SIZE)
+            if (page != last)
+                tb_page_add(c, tb, last = page);
+    }
+}
+
+/* How many instructions up to and including the first store. */
+static u32 insns_to_store(const Ir *ir)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < ir->n_ops; i++) {
+        if (ir->ops[i].op == OP_insn)
+            n++;
+        else if (op_desc[ir->ops[i].op].flags & STORE)
+            break;
+    }
+    return n;
+}
+
+/* Length of a block that lies in one piece. */
+static u32 bytes_read(const Ir *ir)
+{
+    const IrInsn *last = &ir->insns[ir->n_insns - 1];
+
+    return (u32)(last->pc + last->len - ir->insns[0].pc);
+}
+
+/* ---- the pipeline ---- */
+
+/* Guest bytes -> micro-ops, from pages that cannot change meanwhile. */
+static void read_block(Cache *c, TbKey key, Ir *ir, const Follow *follow, bool *hot)
+{
+    u32 max = key.flags & KEY_STEP ? 1 : c->options.max_insns;
+    TbKey plain = {key.pc, key.flags & ~KEY_STEP};
+    Dis dis;
+
+    for (u32 tries = 0; tries < 4; tries++) {
+        translate_block(&dis, ir, c->guest, c->space, plain, max, follow);
+        if (key.flags & KEY_STEP || protect_pages(c, ir, hot))
+            break;
+    }
+    if (*hot) {
+        translate_block(&dis, ir, c->guest, c->space, plain, HOT_MAX_INSNS, NULL);
+        translate_block(&dis, ir, c->guest, c->space, plain,
+                        MIN(insns_to_store(ir), HOT_MAX_INSNS), NULL);
+    }
+}
+
+static bool room_for_block(const Cache *c)
+{
+    return c->at + CODE_MARGIN < c->size && c->n_tbs < c->max_tbs &&
+           c->n_exits + IR_EXITS < c->max_exits && c->n_refs + 64 < c->max_refs &&
+           c->n_maps + IR_INSNS * 8 < c->max_maps && c->n_plans < MAX_PLANS;
+}
+
+static bool emit(Cache *c, Tb *tb, const Ir *ir, EmitTask *t, u32 check)
+{
+    static u32 *op_at;
+
+    t->ir = ir;
+    t->set = c->stencils;
+    t->thunks = &c->thunks;
+    t->buffer = c->write;
+    t->limit = (u32)c->size;
+    t->at = (u32)align_up(c->at, tb->trace ? 16 : 4);
+    t->first_exit = c->n_exits;
+    t->block = tb_number(c, tb);
+    t->counted = c->options.hot && !tb->trace && !(tb->flags & KEY_STEP);
+    t->counter = (i64)((u8 *)&tb->count - c->exec);
+    t->n_helpers = c->guest->regs.n_helpers;
+    t->plan = &c->plans[tb->plan];
+    t->entry_plan = &c->plans[0];
+    t->check_len = check;
+    t->check_bytes = space_host(c->space, tb->pc);
+    t->notes = log_on(LOG_OUT_ASM);
+    if (t->notes && !op_at)
+        op_at = g_new(u32, IR_OPS + 1);
+    t->op_at = op_at;
+    return emit_block(t);
+}
+
+static void add_exits(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir)
+{
+    tb->first_exit = c->n_exits;
+    tb->n_exits = (u16)t->n_exits;
+    for (u32 i = 0; i < t->n_exits; i++) {
+        const EmitExit *e = &t->exits[i];
+        const IrExit *x = &ir->exits[e->ir_exit];
+
+        c->exits[c->n_exits++] = (TbExit){.pc = x->pc,
+                                          .jump = e->request ? 0 : e->jump,
+                                          .stub = e->stub,
+                                          .tb = tb_number(c, tb),
+                                          .kind = x->kind,
+                                          .trap = x->trap,
+                                          .request = e->request};
+    }
+}
+
+static void log_block(Cache *c, const Ir *ir, const EmitTask *t)
+{
+    if (!log_wants(ir->insns[0].pc))
+        return;
+    if (log_on(LOG_OUT_ASM))
+        log_out_asm(c, t, ir);
+}
+
+static void count_block(Cache *c, const Tb *tb, u64 began)
+{
+    c->stats.blocks++;
+    c->stats.traces += tb->trace;
+    c->stats.guest_insns += tb->n_insns;
+    c->stats.host_bytes += tb->end - tb->code;
+    c->stats.meta_bytes += sizeof *tb + tb->n_exits * sizeof(TbExit) + sizeof(PageRef) +
+                           (c->n_maps - tb->map);
+    if (c->timed)
+        c->stats.translate_ns += now_ns() - began;
+}
+
+Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
+{
+    EmitTask *t = c->task;
+    Ir *ir = c->ir;
+    Tb *tb = &c->tbs[c->n_tbs];
+    bool hot = false, wanted;
+    u64 began = c->timed ? now_ns() : 0;
+
+    if (!room_for_block(c))
+        return NULL;
+    *tb = (Tb){.pc = key.pc, .flags = key.flags, .trace = trace,
+               .count = (i32)c->options.hot};
+    t->loops = false;
+    read_block(c, key, ir, NULL, &hot);              /* bytes -> micro-ops       */
+    wanted = log_mask && log_wants(key.pc);
+    if (wanted && log_on(LOG_IN_ASM))
+        log_in_asm(c, ir);
+    if (wanted)
+        log_ir(LOG_OP, "OP", ir);
+    if (trace) {
+        pass_fold(ir);                               /* constants, identities    */
+        pass_dead(ir);                               /* results nobody reads     */
+    }
+    if (wanted)
+        log_ir(LOG_OP_OPT, "OP_OPT", ir);
+    if (!emit(c, tb, ir, t, hot && !(key.flags & KEY_STEP) ? bytes_read(ir) : 0))
+        return NULL;                                 /* stencils copied, patched */
+    tb->code = t->at;
+    tb->end = t->end;
+    tb->n_insns = (u16)ir->n_insns;
+    c->at = t->end;
+    c->n_tbs++;
+    add_exits(c, tb, t, ir);
+    tb_map_add(c, tb, t, ir);
+    if (!(key.flags & KEY_STEP)) {
+        add_pages(c, tb_number(c, tb), ir);
+        tb_insert(c, tb);
+    }
+    count_block(c, tb, began);
+    log_block(c, ir, t);
+    return tb;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Code that changes.  Pages with translated code are write-protected; a write drops
+ * their blocks.  A page that is written again and again becomes hot: it stays
+ * writable, and its blocks compare their source bytes on entry.
+ */
+#include <sys/mman.h>
+#include "tb.h"
+
+static void drop_page(Cache *c, u64 page)
+{
+    gpointer key = GSIZE_TO_POINTER(page >> PAGE_BITS);
+    u32 i = GPOINTER_TO_UINT(g_hash_table_lookup(c->pages, key));
+
+    if (!i)
+        return;
+    for (; i; i = c->refs[i].next)
+        tb_drop(c, &c->tbs[c->refs[i].tb]);
+    g_hash_table_remove(c->pages, key);
+}
+
+static void set_protection(Cache *c, u64 page, u8 flags)
+{
+    mprotect(space_host(c->space, page), PAGE_SIZE, space_prot(flags));
+}
+
+bool smc_protect(Cache *c, u64 page)
+{
+    u8 flags = space_flags(c->space, page);
+
+    if (flags & PAGE_HOT)
+        return false;
+    space_set_bits(c->space, page, PAGE_SIZE, PAGE_CODE);
+    set_protection(c, page, flags | PAGE_CODE);
+    return true;
+}
+
+static void unprotect(Cache *c, u64 page)
+{
+    u8 flags = space_flags(c->space, page);
+
+    if (!(flags & PAGE_CODE))
+        return;
+    space_clear_bits(c->space, page, PAGE_SIZE, PAGE_CODE);
+    if (flags & PAGE_WRITE)
+        set_protection(c, page, flags & ~PAGE_CODE);
+}
+
+bool smc_write(Cache *c, u64 addr, const Tb *running)
+{
+    u64 page = addr & PAGE_MASK;
+    gpointer key = GSIZE_TO_POINTER(page >> PAGE_BITS);
+    u32 heat = GPOINTER_TO_UINT(g_hash_table_lookup(c->heat, key)) + 1;
+    bool was_alive = running->state == TB_ALIVE;
+
+    c->stats.smc_faults++;
+    if (log_on(LOG_SMC))
+        log_printf("smc: write to 0x%llx\n", (unsigned long long)addr);
+    g_hash_table_insert(c->heat, key, GUINT_TO_POINTER(heat));
+    if (heat == HOT_PAGE_FAULTS) {
+        c->stats.hot_pages++;
+        space_set_bits(c->space, page, PAGE_SIZE, PAGE_HOT);
+    }
+    drop_page(c, page);
+    unprotect(c, page);
+    return !was_alive || running->state != TB_ALIVE;
+}
+
+/* ---- asked for from outside generated code ---- */
+
+static void drop_range(Cache *c, u64 addr, u64 len, bool changed)
+{
+    u64 first = addr & PAGE_MASK, end = addr + len;
+
+    for (u64 page = first; page < end; page += PAGE_SIZE) {
+        u8 flags = space_flags(c->space, page);
+
+        drop_page(c, page);
+        if (changed) {
+            space_clear_bits(c->space, page, PAGE_SIZE, PAGE_CODE | PAGE_HOT);
+            g_hash_table_remove(c->heat, GSIZE_TO_POINTER(page >> PAGE_BITS));
+        } else if (flags & PAGE_CODE) {
+            unprotect(c, page);
+        }
+    }
+}
+
+/* Pages of a large range that have blocks at all. */
+static void drop_known(Cache *c, u64 addr, u64 len)
+{
+    GHashTableIter iter;
+    gpointer key;
+    GArray *pages = g_array_new(FALSE, FALSE, sizeof(u64));
+
+    g_hash_table_iter_init(&iter, c->pages);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        u64 page = (u64)GPOINTER_TO_SIZE(key) << PAGE_BITS;
+
+        if (page >= (addr & PAGE_MASK) && page < addr + len)
+            g_array_append_val(pages, page);
+    }
+    for (u32 i = 0; i < pages->len; i++)
+        drop_page(c, g_array_index(pages, u64, i));
+    g_array_free(pages, TRUE);
+}
+
+void cache_invalidate(Cache *c, u64 addr, u64 len)
+{
+    if (c->interp) {
+        space_clear_bits(c->space, addr, len, PAGE_CODE | PAGE_HOT);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    if (len >> PAGE_BITS > g_hash_table_size(c->pages)) {
+        drop_known(c, addr, len);
+        space_clear_bits(c->space, addr, len, PAGE_CODE | PAGE_HOT);
+    } else {
+        drop_range(c, addr, len, true);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+void cache_host_write(Cache *c, u64 addr, u64 len)
+{
+    if (c->interp || !len || !space_any(c->space, addr, len, PAGE_CODE))
+        return;
+    pthread_mutex_lock(&c->lock);
+    drop_range(c, addr, len, false);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Shared mappings may be written through another address or by another process. */
+void cache_fence_i(Cache *c)
+{
+    GHashTableIter iter;
+    gpointer key;
+    GArray *pages;
+
+    if (c->interp)
+        return;
+    pthread_mutex_lock(&c->lock);
+    pages = g_array_new(FALSE, FALSE, sizeof(u64));
+    g_hash_table_iter_init(&iter, c->pages);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        u64 page = (u64)GPOINTER_TO_SIZE(key) << PAGE_BITS;
+
+        if (space_flags(c->space, page) & PAGE_SHARED)
+            g_array_append_val(pages, page);
+    }
+    for (u32 i = 0; i < pages->len; i++)
+        drop_page(c, g_array_index(pages, u64, i));
+    g_array_free(pages, TRUE);
+    pthread_mutex_unlock(&c->lock);
+}

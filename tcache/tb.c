@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks: the tables they are kept in, finding one by guest pc or host address, and
+ * the map from host offsets back to guest pcs.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "accel_interp.h"
+#include "tb.h"
+
+/* ---- making the cache ---- */
+
+static const void **all_helpers(const GuestRegs *guest)
+{
+    const void **all = calloc(guest->n_helpers + OP_COUNT, sizeof *all);
+
+    for (u32 i = 0; all && i < guest->n_helpers; i++)
+        all[i] = (const void *)guest->helpers[i].fn;
+    for (u32 i = 0; all && i < OP_COUNT; i++)
+        all[guest->n_helpers + i] = (const void *)interp_fn[i];
+    return all;
+}
+
+/* Takes n bytes, rounded to pages, from the block of memory at *p. */
+static void *carve(u8 **p, size_t n)
+{
+    u8 *at = *p;
+
+    *p += align_up(n, PAGE_SIZE);
+    return at;
+}
+
+static bool make_tables(Cache *c, size_t size)
+{
+    size_t data;
+    u8 *p;
+
+    c->max_tbs = (u32)(size / 40);
+    c->max_exits = (u32)(size / 16);
+    c->max_refs = c->max_tbs * 2;
+    c->max_maps = (u32)size / 2;
+    data = c->max_tbs * sizeof(Tb) + c->max_exits * sizeof(TbExit) + c->max_maps +
+           c->max_refs * sizeof(PageRef) + (sizeof(u32) << HASH_BITS) + 6 * PAGE_SIZE;
+    if (!code_map(c, size, data))
+        return false;
+    p = c->exec + size;
+    c->tbs = carve(&p, c->max_tbs * sizeof(Tb));
+    c->exits = carve(&p, c->max_exits * sizeof(TbExit));
+    c->refs = carve(&p, c->max_refs * sizeof(PageRef));
+    c->hash = carve(&p, sizeof(u32) << HASH_BITS);
+    c->maps = carve(&p, c->max_maps);
+    return true;
+}
+
+static bool make_translator(Cache *c, const CacheOptions *options, const Guest *guest)
+{
+    size_t size = options->code_size ? options->code_size : CODE_DEFAULT;
+
+    size = MIN(MAX(align_up(size, 1 << 16), CODE_LEAST), (size_t)1 << 30);
+    c->stencils = stencils_pick(options->no_v3);
+    c->plans = calloc(MAX_PLANS, sizeof *c->plans);
+    c->ir = ir_new();
+    c->task = calloc(1, sizeof *c->task);
+    if (!c->plans || !c->ir || !c->task || !make_tables(c, size))
+        return false;
+    plan_default(&c->plans[0], &guest->regs);
+    emit_thunks(&c->thunks, c->stencils, &c->plans[0], c->write,
+                (const struct Guest *)guest);
+    c->at_start = c->thunks.end;
+    c->pages = g_hash_table_new(g_direct_hash, g_direct_equal);
+    c->heat = g_hash_table_new(g_direct_hash, g_direct_equal);
+    cache_reset(c);
+    return true;
+}
+
+Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
+{
+    Cache *c = calloc(1, sizeof *c);
+    bool ok;
+
+    if (!c)
+        return NULL;
+    c->options = *options;
+    c->guest = guest;
+    c->space = space;
+    pthread_mutex_init(&c->lock, NULL);
+    c->helpers = all_helpers(&guest->regs);
+    if (options->interp)
+        ok = (c->interp = interp_cache_new(options, guest, space));
+    else
+        ok = make_translator(c, options, guest);
+    if (!ok || !c->helpers) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void cache_reset(Cache *c)
+{
+    c->at = c->at_start;
+    c->n_tbs = 1;
+    c->n_exits = c->n_maps = c->n_refs = 1;
+    c->n_plans = 1;
+    memset((void *)c->hash, 0, sizeof(u32) << HASH_BITS);
+    g_hash_table_remove_all(c->pages);
+    c->epoch++;
+}
+
+/* ---- finding ---- */
+
+static u32 hash_of(u64 pc)
+{
+    return (u32)(pc >> 1 ^ pc >> (HASH_BITS + 1)) & ((1u << HASH_BITS) - 1);
+}
+
+Tb *tb_find(Cache *c, u64 pc, u64 flags)
+{
+    u32 i = atomic_load_explicit(&c->hash[hash_of(pc)], memory_order_acquire);
+
+    for (; i; i = c->tbs[i].hash_next) {
+        Tb *tb = &c->tbs[i];
+
+        if (tb->pc == pc && tb->flags == flags && tb->state == TB_ALIVE)
+            return tb;
+    }
+    return NULL;
+}
+
+void tb_insert(Cache *c, Tb *tb)
+{
+    _Atomic u32 *slot = &c->hash[hash_of(tb->pc)];
+
+    tb->hash_next = *slot;
+    tb->state = TB_ALIVE;
+    atomic_store_explicit(slot, tb_number(c, tb), memory_order_release);
+}
+
+static void hash_remove(Cache *c, Tb *tb)
+{
+    u32 n = tb_number(c, tb), i = c->hash[hash_of(tb->pc)];
+
+    if (i == n) {
+        c->hash[hash_of(tb->pc)] = tb->hash_next;
+        return;
+    }
+    for (; i; i = c->tbs[i].hash_next)
+        if (c->tbs[i].hash_next == n) {
+            c->tbs[i].hash_next = tb->hash_next;
+            return;
+        }
+}
+
+/* Its code stays until the next flush: threads may still be in it. */
+void tb_drop(Cache *c, Tb *tb)
+{
+    if (tb->state != TB_ALIVE)
+        return;
+    __atomic_store_n(&tb->state, TB_DEAD, __ATOMIC_SEQ_CST);
+    hash_remove(c, tb);
+    chain_unlink_into(c, tb);
+    chain_unlink_from(c, tb);
+    for (Thread *t = c->threads; t; t = t->next) {
+        JumpSlot *slot = &t->env->jump_cache[jump_slot(tb->pc)];
+
+        if (slot->pc == tb->pc)
+            __atomic_store_n(&slot->pc, JUMP_EMPTY, __ATOMIC_SEQ_CST);
+    }
+    c->stats.invalidated++;
+}
+
+Tb *tb_at(Cache *c, u32 offset)
+{
+    u32 low = 1, high = c->n_tbs;
+
+    if (offset < c->at_start || offset >= c->at)
+        return NULL;
+    while (low < high) {
+        u32 mid = (low + high) / 2;
+
+        if (c->tbs[mid].code <= offset)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low > 1 && offset < c->tbs[low - 1].end ? &c->tbs[low - 1] : NULL;
+}
+
+void tb_page_add(Cache *c, u32 tb, u64 page)
+{
+    gpointer key = GSIZE_TO_POINTER(page >> PAGE_BITS);
+    u32 first = GPOINTER_TO_UINT(g_hash_table_lookup(c->pages, key));
+
+    if (first && c->refs[first].tb == tb)
+        return;
+    c->refs[c->n_refs] = (PageRef){tb, first};
+    g_hash_table_insert(c->pages, key, GUINT_TO_POINTER(c->n_refs));
+    c->n_refs++;
+}
+
+/* ---- host offset -> guest pc ---- */
+
+static void map_put(Cache *c, u64 v)
+{
+    for (; v >= 128; v >>= 7)
+        c->maps[c->n_maps++] = (u8)(v | 128);
+    c->maps[c->n_maps++] = (u8)v;
+}
+
+static u64 map_get(const u8 **p)
+{
+    u64 v = 0;
+
+    for (u32 shift = 0;; shift += 7) {
+        u8 b = *(*p)++;
+
+        v |= (u64)(b & 127) << shift;
+        if (!(b & 128))
+            return v;
+    }
+}
+
+/* For each instruction: how far its host code is from the last one's, and its pc. */
+void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir)
+{
+    u32 at = tb->code;
+    u64 pc = tb->pc;
+
+    tb->map = c->n_maps;
+    for (u32 i = 0; i < ir->n_insns; i++) {
+        i64 step = (i64)(ir->insns[i].pc - pc);
+
+        map_put(c, t->insn_at[i] - at);
+        map_put(c, (u64)(step << 1 ^ step >> 63));
+        at = t->insn_at[i];
+        pc = ir->insns[i].pc;
+    }
+}
+
+bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc)
+{
+    const u8 *p = c->maps + tb->map;
+    u32 at = tb->code;
+    u64 here = tb->pc;
+
+    *pc = tb->pc;
+    for (u32 i = 0; i < tb->n_insns; i++) {
+        u64 zigzag;
+
+        at += (u32)map_get(&p);
+        zigzag = map_get(&p);
+        here += (zigzag >> 1) ^ -(zigzag & 1);
+        if (at > offset)
+            break;
+        *pc = here;
+    }
+    return tb->n_insns;
+}
+
+/* ---- figures ---- */
+
+void cache_count_time(Cache *c) { c->timed = true; }
+
+void cache_stats(Cache *c, CacheStats *out)
+{
+    if (c->interp) {
+        interp_cache_stats(c->interp, out);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    *out = c->stats;
+    for (Thread *t = c->threads; t; t = t->next) {
+        out->entries += t->entries;
+        out->lookups += t->lookups;
+        out->jump_misses += t->misses;
+        out->outside_ns += t->outside_ns;
+    }
+    pthread_mutex_unlock(&c->lock);
+}

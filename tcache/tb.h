@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside tcache: blocks, exits, the cache and its threads. */
+#ifndef TESSERA_TB_H
+#define TESSERA_TB_H
+
+#include <glib.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "tcache.h"
+
+/* A block (or trace) of translated code.  Blocks are made in order of their code. */
+typedef struct Tb {
+    u64 pc;
+    u64 flags;     /* TbKey.flags, KEY_* */
+    i32 count;     /* entries left before it is hot; generated code counts down */
+    u32 code, end; /* offsets into the code buffer */
+    u32 first_exit;
+    u16 n_exits, n_insns;
+    u32 map;       /* offset of its pc map */
+    u32 hash_next; /* block number, 0: none */
+    u32 in_first;  /* exits linked to this block; exit number + 1 */
+    u16 plan;      /* index into Cache.plans */
+    u8 state;      /* TB_* */
+    bool trace;
+} Tb;
+
+enum { TB_ALIVE = 1, TB_DEAD = 2 };
+
+/* A block that is run once and found by nobody: TbKey.flags has this. */
+#define KEY_STEP (1ull << 63)
+
+typedef struct TbExit {
+    u64 pc;    /* guest pc it leads to */
+    u32 jump;  /* offset of the patchable displacement; 0: none */
+    u32 stub;  /* where it points when not linked */
+    u32 tb;    /* whose exit it is */
+    u32 to;    /* block it is linked to; 0: none */
+    u32 next;  /* in that block's list; exit number + 1 */
+    u8 kind, trap;
+    bool request;
+} TbExit;
+
+/* One block on one guest page. */
+typedef struct PageRef {
+    u32 tb, next;
+} PageRef;
+
+enum {
+    CODE_DEFAULT = 64 << 20,
+    CODE_LEAST = 256 << 10,
+    CODE_MARGIN = 64 << 10, /* no block is begun closer to the end */
+    HASH_BITS = 16,
+    MAX_PLANS = 4096,
+    HOT_PAGE_FAULTS = 8,    /* writes to its code before a page is hot */
+    HOT_MAX_INSNS = 16,     /* longest block on such a page */
+};
+
+typedef struct Thread Thread;
+struct Thread {
+    Env *env;
+    Thread *next, **prev;
+    _Atomic u32 inside;     /* runs or looks at generated code: nothing may be dropped */
+    struct InterpThread *interp;
+    u64 step_pc;            /* run one instruction from here, off the record; -1: no */
+    u64 entries, lookups, misses, outside_ns, since;
+};
+
+struct Cache {
+    CacheOptions options;
+    const Guest *guest;
+    Space *space;
+    const struct StencilSet *stencils;
+    struct InterpCache *interp;
+    u8 *exec, *write;       /* the code buffer, mapped twice */
+    size_t size;
+    u32 at, at_start;       /* next free byte; first after the thunks */
+    EmitThunks thunks;
+    const void **helpers;   /* the guest's, then the ops' meanings */
+
+    Tb *tbs;                /* from 1; directly after exec, so code can reach them */
+    u32 n_tbs, max_tbs;
+    TbExit *exits;
+    u32 n_exits, max_exits;
+    u8 *maps;
+    u32 n_maps, max_maps;
+    PageRef *refs;
+    u32 n_refs, max_refs;
+    _Atomic u32 *hash;
+    Plan *plans;            /* 0: the guest's default */
+    u32 n_plans;
+    GHashTable *pages;      /* guest page number -> first PageRef */
+    GHashTable *heat;       /* guest page number -> writes to its code */
+
+    pthread_mutex_t lock;   /* making, linking, dropping blocks; the thread list */
+    _Atomic u32 stopping;   /* somebody waits for all to be outside */
+    u64 epoch;              /* full flushes so far */
+    Thread *threads;
+    _Atomic u64 last_id;
+    Ir *ir;
+    EmitTask *task;
+    CacheStats stats;
+    bool timed;
+    u64 started;
+};
+
+/* ---- code.c ---- */
+bool code_map(Cache *c, size_t size, size_t data);
+int code_copy(Cache *c);                /* memfd with the used part; -1: errno */
+bool code_remap(Cache *c, int fd);
+
+/* ---- tb.c ---- */
+Tb *tb_find(Cache *c, u64 pc, u64 flags);      /* no lock needed; NULL: none */
+Tb *tb_at(Cache *c, u32 offset);               /* whose code; NULL: nobody's */
+bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc);
+void tb_insert(Cache *c, Tb *tb);
+void tb_drop(Cache *c, Tb *tb);                /* lock held */
+void tb_page_add(Cache *c, u32 tb, u64 page);
+void cache_reset(Cache *c);                    /* all threads outside, lock held */
+void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir);
+static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c->tbs); }
+static inline u32 jump_slot(u64 pc) { return pc >> 1 & (JUMP_CACHE_SIZE - 1); }
+
+/* ---- gen.c ---- */
+/* Translates the block; the lock is held.  NULL: the cache is full (flush it). */
+Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace);
+
+/* ---- chain.c ---- */
+void chain_link(Cache *c, u32 exit, Tb *to);
+void chain_unlink_into(Cache *c, Tb *tb); /* all exits that lead to it */
+void chain_unlink_from(Cache *c, Tb *tb); /* its own exits, off other blocks' lists */
+
+/* ---- exec.c ---- */
+void exec_lock(Cache *c, Thread *self);   /* leaves generated code's side first */
+void exec_unlock(Cache *c, Thread *self);
+void exec_stop_others(Cache *c, Thread *self); /* lock held, self outside or inside */
+void exec_resume_others(Cache *c);
+
+/* ---- smc.c ---- */
+/* Write-protects the page if the guest could write it; false: it is hot. */
+bool smc_protect(Cache *c, u64 page);
+/* A write fault on translated code at addr.  Returns whether the block dropped may
+ * include `running`. */
+bool smc_write(Cache *c, u64 addr, const Tb *running);
+
+#endif
