@@ -11,22 +11,27 @@ void show_int(Show *s, u64 v)
 {
     show(s, "%d", (i32)v);
 }
+
 void show_uint(Show *s, u64 v)
 {
     show(s, "%u", (u32)v);
 }
+
 void show_long(Show *s, u64 v)
 {
     show(s, "%lld", (long long)v);
 }
+
 void show_size(Show *s, u64 v)
 {
     show(s, "%llu", (unsigned long long)v);
 }
+
 void show_hex(Show *s, u64 v)
 {
     show(s, v ? "0x%llx" : "%llu", (unsigned long long)v);
 }
+
 void show_octal(Show *s, u64 v)
 {
     show(s, "%#o", (u32)v);
@@ -172,6 +177,7 @@ void show_ints(Show *s, u64 addr)
 {
     int_array(s, addr, (u32)s->arg[s->i - 1]);
 }
+
 void show_out_ints(Show *s, u64 addr)
 {
     int_array(s, addr, (u64)s->result);
@@ -252,6 +258,7 @@ void show_msghdr(Show *s, u64 addr)
 {
     message(s, addr, ~0ull);
 }
+
 void show_out_msghdr(Show *s, u64 addr)
 {
     message(s, addr, (u64)s->result);

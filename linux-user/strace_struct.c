@@ -62,14 +62,23 @@ void show_timespec(Show *s, u64 addr)
 {
     one_time(s, addr, 9);
 }
+
+/* Written by an interrupted sleep only. */
+void show_time_left(Show *s, u64 addr)
+{
+    (s->result == -EINTR ? show_timespec : show_ptr)(s, addr);
+}
+
 void show_timeval(Show *s, u64 addr)
 {
     one_time(s, addr, 6);
 }
+
 void show_timespec2(Show *s, u64 addr)
 {
     two_times(s, addr, 9);
 }
+
 void show_timeval2(Show *s, u64 addr)
 {
     two_times(s, addr, 6);

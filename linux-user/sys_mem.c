@@ -47,6 +47,7 @@ i64 sys_mlock(Task *t, u64 addr, u64 len)
 {
     return mem_mlock(t, addr, len, 0);
 }
+
 i64 sys_munlock(Task *t, u64 addr, u64 len)
 {
     return mem_munlock(t, addr, len);

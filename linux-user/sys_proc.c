@@ -127,10 +127,12 @@ i64 sys_exit(Task *t, u64 code)
 {
     return task_exit(t, (i32)code);
 }
+
 i64 sys_exit_group(Task *t, u64 code)
 {
     task_exit_group(t, (i32)code);
 }
+
 i64 sys_set_tid_address(Task *t, u64 addr)
 {
     return task_set_tid_address(t, addr);

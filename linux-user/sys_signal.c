@@ -31,6 +31,7 @@ i64 sys_sigaltstack(Task *t, u64 stack, u64 old)
 {
     return signal_altstack(t, stack, old);
 }
+
 i64 sys_rt_sigreturn(Task *t)
 {
     return signal_return(t);
