@@ -39,7 +39,7 @@ extern const Name names_access[], names_at[], names_clock[], names_clone[],
     names_fcntl[], names_flock[], names_futex[], names_ioctl[], names_itimer[],
     names_madvise[], names_map[], names_mremap[], names_msg[], names_open[],
     names_poll[], names_prctl[], names_prot[], names_rlimit[], names_sa[],
-    names_sched[], names_shut[], names_sig_how[], names_signal[], names_sock_level[],
+    names_sched[], names_shut[], names_sig_how[], names_sock_level[],
     names_sock_option[], names_sock_type[], names_stack[], names_stat_mode[],
     names_wait[], names_wait_which[], names_whence[];
 

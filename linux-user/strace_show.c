@@ -80,7 +80,7 @@ void show_clone_flags(Show *s, u64 v)
         show_bits(s, names_clone, v & ~(u64)CSIGNAL);
     if (v & CSIGNAL) {
         show(s, v & ~(u64)CSIGNAL ? "|" : "");
-        show_bits(s, names_signal, v & CSIGNAL);
+        show_signal(s, v & CSIGNAL);
     }
 }
 

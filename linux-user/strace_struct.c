@@ -147,15 +147,15 @@ void show_status(Show *s, u64 addr)
             show_ptr(s, addr);
         return;
     }
-    if (WIFEXITED(status))
+    if (WIFEXITED(status)) {
         show(s, "[exited %d]", WEXITSTATUS(status));
-    else if (WIFSTOPPED(status))
-        show(s, "[stopped by SIG%s]", sigabbrev_np(WSTOPSIG(status)));
-    else if (WIFSIGNALED(status))
-        show(s, "[killed by SIG%s%s]", sigabbrev_np(WTERMSIG(status)),
-             WCOREDUMP(status) ? ", core dumped" : "");
-    else
+    } else if (WIFSIGNALED(status) || WIFSTOPPED(status)) {
+        show(s, WIFSTOPPED(status) ? "[stopped by " : "[killed by ");
+        show_signal(s, WIFSTOPPED(status) ? WSTOPSIG(status) : WTERMSIG(status));
+        show(s, !WIFSTOPPED(status) && WCOREDUMP(status) ? ", core dumped]" : "]");
+    } else {
         show(s, "[0x%x]", status);
+    }
 }
 
 void show_sysinfo(Show *s, u64 addr)
@@ -316,6 +316,16 @@ void show_out_sockaddr(Show *s, u64 addr)
 
 /* ---- signals ---- */
 
+void show_signal(Show *s, u64 v)
+{
+    const char *name = sigabbrev_np((i32)v);
+
+    if (name)
+        show(s, "SIG%s", name);
+    else
+        show(s, "%d", (i32)v);
+}
+
 static void signal_set(Show *s, u64 set)
 {
     const char *space = "";
@@ -323,14 +333,10 @@ static void signal_set(Show *s, u64 set)
 
     show(s, most ? "~[" : "[");
     for (int sig = 1; sig <= SIGNALS; sig++) {
-        const char *name = sigabbrev_np(sig);
-
         if (!(set & signal_bit(sig)) != most)
             continue;
-        if (name)
-            show(s, "%s%s", space, name);
-        else
-            show(s, "%s%d", space, sig);
+        show(s, "%s", space);
+        show_signal(s, (u64)sig);
         space = " ";
     }
     show(s, "]");
@@ -378,7 +384,7 @@ void show_siginfo(Show *s, u64 addr)
     if (!FETCH(s, addr, &info))
         return;
     show(s, "{signo=");
-    show_bits(s, names_signal, (u32)info.si_signo);
+    show_signal(s, (u32)info.si_signo);
     show(s, ", code=%d, pid=%d, uid=%d, ...}", info.si_code, info.si_pid, info.si_uid);
 }
 
@@ -389,6 +395,6 @@ void show_sigevent(Show *s, u64 addr)
     if (!FETCH(s, addr, &e))
         return;
     show(s, "{notify=%d, signo=", e.sigev_notify);
-    show_bits(s, names_signal, (u32)e.sigev_signo);
+    show_signal(s, (u32)e.sigev_signo);
     show(s, ", value=%p}", e.sigev_value.sival_ptr);
 }

@@ -12,29 +12,22 @@
 
 /* ---- open, close ---- */
 
-/* Opens for the guest; path is as the guest spelt it. */
-static i64 open_path(Task *t, u64 dir, const char *path, const struct open_how *how)
-{
-    char buf[PATH_MAX];
-    i64 r = proc_open(t, path, how->flags);
-
-    if (r != -ENOENT)
-        return r;
-    if (proc_self(t, path, "exe") && !(how->flags & O_NOFOLLOW) && t->process->exe)
-        path = t->process->exe;
-    path = path_host(t->process, path, buf);
-    if (how->resolve)
-        return restartable(safe_syscall(SYS_openat2, dir, path, how, sizeof *how));
-    return restartable(safe_syscall(SYS_openat, dir, path, how->flags, how->mode));
-}
-
 i64 sys_openat(Task *t, u64 dir, u64 addr, u64 flags, u64 mode)
 {
-    struct open_how how = {.flags = (u32)flags, .mode = (u32)mode};
+    const Process *p = t->process;
     const char *path;
+    char buf[PATH_MAX];
     i64 r = guest_string(t, addr, PATH_MAX, &path);
 
-    return r < 0 ? r : open_path(t, dir, path, &how);
+    if (r < 0)
+        return r;
+    r = proc_open(t, path, (i32)flags);
+    if (r != -ENOENT)
+        return r;
+    if (!(flags & O_NOFOLLOW) && p->exe && proc_self(t, path, "exe"))
+        path = p->exe;
+    path = path_host(p, path, buf);
+    return restartable(safe_syscall(SYS_openat, dir, path, flags, mode));
 }
 
 i64 sys_openat2(Task *t, u64 dir, u64 addr, u64 how_addr, u64 size)
