@@ -1,21 +1,14 @@
-/* Run: cmake --build build --target translate && build/tests/translate */
 /* SPDX-License-Identifier: MIT */
-/* The guest's table, its disassembler against binutils, and its soft rounding. */
+/* Run: build/tests/translate      (one: --filter blocks/traces_follow)
+ *
+ * The guest's table, its disassembler against binutils, blocks and traces, pages. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "../translate/riscv64/riscv64.h"
-
-static u64 random_state = 1;
-
-static u64 random64(void) /* xorshift */
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state * 0x2545f4914f6cdd1d;
-}
+#include "translate_random.h"
 
 /* The instruction of a table line with random operands. */
 static u32 random_insn(InsnId id)
@@ -177,4 +170,223 @@ Test(disas, random_words)
             code[n++] = w;
     }
     cr_assert_eq(compare((u8 *)code, sizeof(code)), 0);
+}
+
+/* ---- blocks ---- */
+
+enum { CODE_AT = 0x10000 };
+
+static Space space;
+static Ir *ir;
+static Dis dis;
+
+static void map_page(u64 at, u8 flags)
+{
+    void *p = mmap(space_host(&space, at), PAGE_SIZE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+    cr_assert(p != MAP_FAILED);
+    space_set(&space, at, PAGE_SIZE, flags);
+}
+
+static void blocks_begin(void)
+{
+    cr_assert(space_init(&space, 1ull << 32));
+    map_page(CODE_AT, PAGE_MAPPED | PAGE_READ | PAGE_EXEC);
+    map_page(CODE_AT + PAGE_SIZE, PAGE_MAPPED | PAGE_READ | PAGE_EXEC);
+    ir = ir_new();
+}
+
+static void blocks_end(void)
+{
+    free(ir);
+}
+
+TestSuite(blocks, .init = blocks_begin, .fini = blocks_end);
+
+static void put_code(u64 at, const u32 *code, size_t n)
+{
+    memcpy(space_host(&space, at), code, n * sizeof(*code));
+}
+
+static void translate(u64 pc, const Follow *follow)
+{
+    const char *why;
+
+    translate_block(&dis, ir, &guest_riscv64, &space, (TbKey){pc, 0}, 0, follow);
+    cr_assert(ir_verify(ir, &why), "%s", why);
+}
+
+static const IrExit *last_exit(void)
+{
+    return &ir->exits[ir->n_exits - 1];
+}
+
+static u32 count_ops(OpCode op)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < ir->n_ops; i++)
+        n += ir->ops[i].op == op;
+    return n;
+}
+
+enum {
+    NOP = 0x00000013,
+    SELF = 0x0000006f,    /* j . */
+    ADDI_X0 = 0x00158013, /* addi zero,a1,1 */
+    LW_X0 = 0x00052003,   /* lw zero,0(a0) */
+    BACK = 0xfea59ee3,    /* bne a1,a0,.-4 */
+    AHEAD = 0x00b50463,   /* beq a0,a1,.+8 */
+    LONG_ILLEGAL = 0x7f,
+};
+
+Test(blocks, every_line_makes_good_ops)
+{
+    for (InsnId id = 1; id < INSN_COUNT; id++)
+        for (int i = 0; i < 100; i++) {
+            u32 code[] = {random_insn(id), NOP};
+
+            for (u64 flags = FRM_HOST; flags <= FRM_INVALID; flags++) {
+                const char *why;
+
+                put_code(CODE_AT, code, 2);
+                translate_block(&dis, ir, &guest_riscv64, &space,
+                                (TbKey){CODE_AT, flags}, 1, NULL);
+                cr_assert(ir_verify(ir, &why), "%s %08x: %s", insn_desc[id].name,
+                          code[0], why);
+                cr_assert_eq(dis.high, CODE_AT + insn_desc[id].len);
+            }
+        }
+}
+
+Test(blocks, x0_is_not_written)
+{
+    u32 code[] = {ADDI_X0, LW_X0, SELF};
+
+    put_code(CODE_AT, code, 3);
+    translate(CODE_AT, NULL);
+    cr_assert_eq(count_ops(OP_add), 0);
+    cr_assert_eq(count_ops(OP_ld32s), 1);
+    for (u32 i = 0; i < ir->n_ops; i++)
+        cr_assert_neq(ir->ops[i].out, 0);
+    cr_assert(last_exit()->loop && last_exit()->pc == CODE_AT + 8);
+}
+
+Test(blocks, unreadable_code_traps)
+{
+    u32 code[] = {NOP, NOP};
+
+    translate(0x5000, NULL);
+    cr_assert_eq(last_exit()->trap, TRAP_FETCH);
+    cr_assert_eq(last_exit()->addr, 0x5000);
+
+    /* only its second half cannot be read */
+    put_code(CODE_AT + 2 * PAGE_SIZE - 2, code, 0);
+    memcpy(space_host(&space, CODE_AT + 2 * PAGE_SIZE - 2), &(u16){NOP}, 2);
+    translate(CODE_AT + 2 * PAGE_SIZE - 2, NULL);
+    cr_assert_eq(last_exit()->trap, TRAP_FETCH);
+    cr_assert_eq(last_exit()->pc, CODE_AT + 2 * PAGE_SIZE - 2);
+    cr_assert_eq(last_exit()->addr, CODE_AT + 2 * PAGE_SIZE);
+
+    /* after another instruction it is the next block's */
+    put_code(CODE_AT + 2 * PAGE_SIZE - 4, code, 1);
+    translate(CODE_AT + 2 * PAGE_SIZE - 4, NULL);
+    cr_assert_eq(last_exit()->kind, EXIT_JUMP);
+    cr_assert_eq(last_exit()->pc, CODE_AT + 2 * PAGE_SIZE);
+}
+
+Test(blocks, illegal_traps_at_its_pc)
+{
+    u32 code[] = {NOP, LONG_ILLEGAL};
+
+    put_code(CODE_AT, code, 2);
+    translate(CODE_AT, NULL);
+    cr_assert_eq(last_exit()->trap, TRAP_ILLEGAL);
+    cr_assert_eq(last_exit()->pc, CODE_AT + 4);
+}
+
+Test(blocks, length_is_bounded)
+{
+    for (u64 at = CODE_AT; at < CODE_AT + 2 * PAGE_SIZE; at += 4)
+        put_code(at, &(u32){NOP}, 1);
+    translate(CODE_AT, NULL);
+    cr_assert_eq(ir->n_insns, 128);
+    cr_assert(!last_exit()->loop && last_exit()->pc == CODE_AT + 4 * 128);
+    map_page(CODE_AT + 2 * PAGE_SIZE, PAGE_MAPPED | PAGE_READ | PAGE_EXEC);
+    translate_block(&dis, ir, &guest_riscv64, &space,
+                    (TbKey){CODE_AT + PAGE_SIZE - 8, 0}, IR_INSNS, NULL);
+    cr_assert(dis.high <= CODE_AT + 2 * PAGE_SIZE);
+}
+
+/* ---- traces ---- */
+
+typedef struct Way {
+    bool taken, jump;
+} Way;
+
+static u64 way_branch(void *ctx, u64 taken, u64 next)
+{
+    return ((Way *)ctx)->taken ? taken : next;
+}
+
+static bool way_jump(void *ctx, u64 pc)
+{
+    return ((Way *)ctx)->jump;
+}
+
+Test(blocks, traces_follow)
+{
+    u32 code[] = {NOP, AHEAD, SELF, BACK, SELF};
+    Follow not = {&(Way){false, false}, way_branch, way_jump};
+    Follow taken = {&(Way){true, false}, way_branch, way_jump};
+
+    put_code(CODE_AT, code, 5);
+    translate(CODE_AT, NULL);
+    cr_assert_eq(ir->n_insns, 2);
+    cr_assert_eq(ir->exits[0].pc, CODE_AT + 12);
+    cr_assert_eq(last_exit()->pc, CODE_AT + 8);
+
+    translate(CODE_AT, &not ); /* falls through to the jump that is not followed */
+    cr_assert_eq(ir->n_insns, 3);
+    cr_assert_eq(count_ops(OP_beq), 1);
+    cr_assert_eq(last_exit()->pc, CODE_AT + 8);
+
+    translate(CODE_AT + 4, &taken); /* over the jump, then back to it */
+    cr_assert_eq(count_ops(OP_bne), 1);
+    cr_assert_eq(count_ops(OP_beq), 1);
+    cr_assert_eq(count_ops(OP_check), 1);
+    cr_assert_eq(ir->n_insns, 3);
+}
+
+Test(blocks, trace_ends_at_its_head)
+{
+    u32 code[] = {NOP, BACK};
+    Follow taken = {&(Way){true, true}, way_branch, way_jump};
+
+    put_code(CODE_AT, code, 2);
+    translate(CODE_AT, &taken);
+    cr_assert_eq(ir->n_insns, 2);
+    cr_assert(last_exit()->loop && last_exit()->pc == CODE_AT);
+}
+
+/* ---- pages ---- */
+
+Test(pages, flags_of_ranges)
+{
+    cr_assert(space_init(&space, 1ull << 38));
+    space_set(&space, 0x1001, 0x1000, PAGE_MAPPED | PAGE_READ); /* two pages */
+    cr_assert(space_check(&space, 0x1000, 0x2000, PAGE_READ));
+    cr_assert(!space_check(&space, 0x1000, 0x2001, PAGE_READ));
+    cr_assert(space_check(&space, 0x5000, 0, PAGE_READ));
+    cr_assert(space_any(&space, 0, 0x1001, PAGE_READ));
+    cr_assert(!space_any(&space, 0, 0x1000, PAGE_READ));
+    space_set_bits(&space, 0x2000, 1, PAGE_CODE);
+    cr_assert_eq(space_flags(&space, 0x2fff), PAGE_MAPPED | PAGE_READ | PAGE_CODE);
+    space_clear_bits(&space, 0, 0x10000, PAGE_CODE);
+    cr_assert_eq(space_flags(&space, 0x2fff), PAGE_MAPPED | PAGE_READ);
+    space_set(&space, space.size - 1, ~0ull, PAGE_READ); /* clipped */
+    cr_assert(!space_check(&space, space.size - 1, 2, PAGE_READ));
+    cr_assert_eq(space_prot(PAGE_MAPPED | PAGE_WRITE | PAGE_CODE), PROT_READ);
+    cr_assert_eq(space_prot(PAGE_MAPPED), PROT_NONE);
 }
