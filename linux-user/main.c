@@ -99,6 +99,7 @@ static u64 inherited_mask(void)
 int main(int argc, char **argv, char **environ)
 {
     static Process process;
+    static u8 altstack[SIGNAL_ALTSTACK];
     Env *env;
     Task *t;
 
@@ -111,7 +112,7 @@ int main(int argc, char **argv, char **environ)
     t->mask = inherited_mask();
     elf_exec(t, options_env(&process.options, environ));
     exec_thread_begin(env);
-    signal_thread_begin(t);
+    signal_thread_begin(t, altstack);
     cpu_loop(t);
     task_leave(t);
     return 0;

@@ -13,8 +13,6 @@
 #include <sys/syscall.h>
 #include "sig.h"
 
-enum { ALTSTACK_SIZE = 64 * 1024 };
-
 __thread Task *task_self;
 
 /* ---- masks ---- */
@@ -150,27 +148,21 @@ SigAction *signal_action_of(Process *p, int sig)
 
 /* ---- threads ---- */
 
-void signal_thread_begin(Task *t)
+void signal_thread_begin(Task *t, void *altstack)
 {
-    stack_t stack = {.ss_size = ALTSTACK_SIZE};
+    const stack_t stack = {.ss_sp = altstack, .ss_size = SIGNAL_ALTSTACK};
 
-    stack.ss_sp = t->host_altstack = malloc(ALTSTACK_SIZE);
-    if (stack.ss_sp)
-        sigaltstack(&stack, NULL);
+    sigaltstack(&stack, NULL);
     task_self = t;
     signal_host_mask(t->mask);
 }
 
 void signal_thread_end(Task *t)
 {
-    const stack_t none = {.ss_flags = SS_DISABLE};
     u64 all = ~0ull;
 
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
-    sigaltstack(&none, NULL);
     task_self = NULL;
-    free(t->host_altstack);
-    t->host_altstack = NULL;
 }
 
 /* ---- delivery ---- */

@@ -86,14 +86,37 @@ static void inherit(Task *child, const Env *from, const CloneArgs *a)
 typedef struct Birth {
     Task *task;
     CloneArgs args;
-    _Atomic u32 parent_done; /* it has read the tid and written what it must */
+    _Atomic u32 parent; /* BUSY: it still reads the tid and writes what it must */
+    u8 altstack[SIGNAL_ALTSTACK];
 } Birth;
+
+enum { BUSY, DONE, AWAITED }; /* AWAITED: busy, and the thread wants to end */
 
 static __thread Birth *birth;
 
-static void futex_wait(_Atomic u32 *word, u32 value)
+/* The thread's last step but one: its parent must not find it gone. */
+static void wait_for_parent(Birth *b)
 {
-    host_syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL);
+    u32 seen = BUSY;
+
+    if (!atomic_compare_exchange_strong(&b->parent, &seen, AWAITED) && seen == DONE)
+        return;
+    while (b->parent != DONE)
+        host_syscall(SYS_futex, &b->parent, FUTEX_WAIT_PRIVATE, AWAITED, NULL);
+}
+
+static void parent_is_done(Birth *b)
+{
+    if (atomic_exchange(&b->parent, DONE) == AWAITED)
+        host_syscall(SYS_futex, &b->parent, FUTEX_WAKE_PRIVATE, 1);
+}
+
+/* The kernel's id of a thread that runs: it is in the name of its CPU clock. */
+static i32 thread_tid(pthread_t thread)
+{
+    clockid_t clock;
+
+    return pthread_getcpuclockid(thread, &clock) ? 0 : ~(clock >> 3);
 }
 
 static void *thread_main(void *arg)
@@ -103,7 +126,7 @@ static void *thread_main(void *arg)
     Env *env = t->env;
     u64 unshared = (CLONE_FS | CLONE_FILES) & ~b->args.flags;
 
-    t->tid = gettid();
+    t->tid = thread_tid(pthread_self());
     if (b->args.flags & CLONE_CHILD_SETTID)
         PUT(t, b->args.child_tid, &t->tid);
     if (b->args.flags & CLONE_PARENT_SETTID)
@@ -111,7 +134,7 @@ static void *thread_main(void *arg)
     if (unshared)
         unshare((int)unshared);
     exec_thread_begin(env);
-    signal_thread_begin(t);
+    signal_thread_begin(t, b->altstack);
     cpu_loop(t);
     task_leave(t);
     free(b);
@@ -132,24 +155,18 @@ void task_leave(Task *t)
         host_syscall(SYS_exit, code); /* the wait status, when it is the last */
 }
 
-/* The kernel's id of a thread that runs: it is in the name of its CPU clock. */
-static i32 thread_tid(pthread_t thread)
-{
-    clockid_t clock;
-
-    return pthread_getcpuclockid(thread, &clock) ? 0 : ~(clock >> 3);
-}
-
 static int start_thread(Birth *b, i32 *tid)
 {
     pthread_attr_t attr;
     pthread_t thread;
+    sigset_t all;
     int error;
 
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, THREAD_STACK);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    block_all();
+    memset(&all, 0xff, sizeof all);
+    pthread_attr_setsigmask_np(&attr, &all);
     error = pthread_create(&thread, &attr, thread_main, b);
     if (error == 0)
         *tid = thread_tid(thread); /* the thread waits for us before it ends */
@@ -159,7 +176,7 @@ static int start_thread(Birth *b, i32 *tid)
 
 static Birth *birth_new(Task *t, const CloneArgs *a)
 {
-    Birth *b = calloc(1, sizeof *b);
+    Birth *b = malloc(sizeof *b);
     Env *env = b ? env_new(t->process->cache) : NULL;
     Task *child = env ? task_new(t->process, env) : NULL;
 
@@ -171,6 +188,7 @@ static Birth *birth_new(Task *t, const CloneArgs *a)
     }
     b->args = *a;
     b->task = child;
+    b->parent = BUSY;
     child->mask = t->mask;
     if (a->flags & CLONE_CHILD_CLEARTID)
         child->clear_child_tid = a->child_tid;
@@ -194,10 +212,8 @@ static i64 clone_thread(Task *t, const CloneArgs *a)
     } else {
         if (a->flags & CLONE_PARENT_SETTID)
             PUT(t, a->parent_tid, &tid);
-        b->parent_done = 1;
-        host_syscall(SYS_futex, &b->parent_done, FUTEX_WAKE_PRIVATE, 1);
+        parent_is_done(b);
     }
-    signal_host_mask(t->mask);
     return error ? -error : tid;
 }
 
@@ -411,8 +427,8 @@ static void clear_tid(Task *t)
 
 i64 task_exit(Task *t, int code)
 {
-    while (birth && !t->vfork_child && !birth->parent_done)
-        futex_wait(&birth->parent_done, 0);
+    if (birth && !t->vfork_child)
+        wait_for_parent(birth);
     robust_end(t);
     if (t->vfork_child)
         task_exit_group(t, code);

@@ -175,7 +175,7 @@ const char *path_host(const Process *p, const char *path, char *out);
 
 /* ---- signal.c ---- */
 
-enum { SIGNALS = 64, SIGNAL_QUEUE = 16 };
+enum { SIGNALS = 64, SIGNAL_QUEUE = 16, SIGNAL_ALTSTACK = 64 * 1024 };
 
 /* A guest's struct sigaction, as the kernel sees it. */
 typedef struct SigAction {
@@ -193,8 +193,9 @@ static inline u64 signal_bit(int sig)
     return 1ull << (sig - 1);
 }
 
-void signal_init(Process *p);      /* fault handlers */
-void signal_thread_begin(Task *t); /* host alternate stack; mask from t->mask */
+void signal_init(Process *p); /* fault handlers */
+/* altstack: SIGNAL_ALTSTACK bytes for the host's handlers; mask from t->mask. */
+void signal_thread_begin(Task *t, void *altstack);
 void signal_thread_end(Task *t);
 
 /* rt_sigaction, rt_sigprocmask, sigaltstack, rt_sigpending, rt_sigsuspend,
@@ -297,7 +298,6 @@ struct Task {
     u64 saved_mask; /* while rt_sigsuspend, ppoll... have theirs */
     bool mask_saved;
     SigStack altstack;
-    void *host_altstack;
     _Atomic u32 n_queued;
     siginfo_t queue[SIGNAL_QUEUE];
     _Atomic u32 interrupted; /* read by safe_syscall: do not begin */
