@@ -57,9 +57,9 @@ Facts facts_of_op(OpCode op, const Facts *a, const Facts *b);
 /* A global or temp.  "Written at n" means: by the op of index n - 1; 0: before. */
 typedef struct Place {
     Facts facts;
-    u16 written, before; /* at; and the time before that */
-    Val copy;            /* it equals this place, if that was last written at: */
+    u16 written;
     u16 copy_written;
+    Val copy; /* it equals this place, if that was last written at copy_written */
 } Place;
 
 /*
@@ -81,26 +81,34 @@ enum Hint {
     HINT_SHIFT_A = 1024, /* the first was made by a shift */
     HINT_EITHER = 2048,  /* BOUND is one of them */
     HINT_ANY = 4096,     /* always */
+    /* Of a global or temp only: */
+    HINT_PLACE = 8192, /* its Place is valid; else nothing is known of it */
 };
 
 typedef struct Fold {
     Ir *ir;
-    u64 seen; /* globals whose Place is valid; others are unknown, written at: */
-    u16 floor;
-    u16 insn; /* index of the instruction's OP_insn: its temps are written later */
-    u16 prev; /* index of the op before the one at hand, OP_insn not counted */
-    u16 at;   /* index of the op at hand */
+    u16 floor; /* when a global without a Place was written */
+    u16 insn;  /* index of the instruction's OP_insn: its temps are written later */
+    u16 prev;  /* index of the op before the one at hand, OP_insn not counted */
+    u16 at;    /* index of the op at hand */
     Place place[VAL_CONST];
-    u16 hint[VAL_CONST + 2]; /* HINT_*; the last two: constants, and VAL_NONE */
+    u16 hint[VAL_CONST + IR_CONSTS + 1]; /* HINT_*, by Val; the last: VAL_NONE */
 } Fold;
+
+static inline u16 hint_of_const(i64 value)
+{
+    bool tiny = (u64)value + 1 <= 2;
+
+    return (u16)(HINT_CONST | HINT_BOUND | HINT_ALL | tiny * HINT_TINY);
+}
 
 static inline Place *place(Fold *f, Val v)
 {
     Place *p = &f->place[v];
 
-    if (v < VAL_TEMP && !(f->seen >> v & 1)) {
-        f->seen |= 1ull << v;
-        *p = (Place){FACTS_NOTHING, f->floor, f->floor, VAL_NONE, 0};
+    if (!f->hint[v]) {
+        f->hint[v] = HINT_PLACE;
+        *p = (Place){FACTS_NOTHING, f->floor, 0, VAL_NONE};
     }
     return p;
 }
@@ -158,16 +166,24 @@ static inline bool has_const_room(const Fold *f)
     return f->ir->n_consts < IR_CONSTS;
 }
 
+static inline Val fold_const(Fold *f, i64 value)
+{
+    Val v = ir_const(f->ir, value);
+
+    f->hint[v] = hint_of_const(value);
+    return v;
+}
+
 static inline void become_const(Fold *f, Op *op, i64 value)
 {
     if (has_const_room(f))
-        become(op, OP_mov, ir_const(f->ir, value), VAL_NONE);
+        become(op, OP_mov, fold_const(f, value), VAL_NONE);
 }
 
 static inline void become_imm(Fold *f, Op *op, OpCode code, Val a, i64 b)
 {
     if (has_const_room(f))
-        become(op, code, a, ir_const(f->ir, b));
+        become(op, code, a, fold_const(f, b));
 }
 
 static inline void become_mov(Op *op, Val a)

@@ -10,11 +10,9 @@
 /* Forgets what is known of v, for an op that was moved. */
 static void forget(Fold *f, Val v)
 {
-    Place *p = place(f, v);
-
-    p->facts = FACTS_NOTHING;
-    p->copy = VAL_NONE;
-    f->hint[v] = 0;
+    place(f, v)->facts = FACTS_NOTHING;
+    place(f, v)->copy = VAL_NONE;
+    f->hint[v] = HINT_PLACE;
 }
 
 /* Is op, at index, the neighbour of the op at hand and works in place on a global? */
@@ -71,7 +69,7 @@ void fold_shift_pair(Fold *f, Op *op)
     if (code == OP_COUNT || !has_const_room(f))
         return;
     if (count >= 0)
-        b = ir_const(f->ir, count);
+        b = fold_const(f, count);
     if (unchanged(f, first->in[0], index_of(f, first)))
         become(op, code, first->in[0], b);
     else if (in_place(f, first, index_of(f, first)) && val_is_global(op->out))
@@ -93,13 +91,13 @@ static OpCode rotation(const Fold *f, const Op *l, const Op *r, i64 *right)
     return word ? OP_rorw : OP_ror;
 }
 
-/* The first of two shifts read what the second reads, and the op at hand may too. */
-static bool same_source(Fold *f, Val a, u16 first, u16 last, bool in_place)
+/* Is v the same from the op at first to the one at last? */
+static bool kept_between(const Fold *f, Val v, u16 first, u16 last)
 {
-    if (val_is_const(a))
-        return false;
-    return in_place ? place(f, a)->before <= first && place(f, a)->written == last + 1
-                    : unchanged(f, a, first);
+    for (u32 i = first; i < last; i++)
+        if (f->ir->ops[i].out == v)
+            return false;
+    return true;
 }
 
 void fold_rotate(Fold *f, Op *op)
@@ -118,11 +116,11 @@ void fold_rotate(Fold *f, Op *op)
         !has_const_room(f))
         return;
     a = x->in[0];
-    if (same_source(f, a, index_of(f, MIN(x, y)), 0, false))
-        become(op, code, a, ir_const(f->ir, right));
+    if (unchanged(f, a, index_of(f, MIN(x, y))))
+        become(op, code, a, fold_const(f, right));
     else if (in_place(f, last, index_of(f, last)) && val_is_global(op->out) &&
-             same_source(f, a, index_of(f, MIN(x, y)), index_of(f, last), true))
-        swap_in_place(f, op, last, code, ir_const(f->ir, right));
+             kept_between(f, a, index_of(f, MIN(x, y)), index_of(f, last)))
+        swap_in_place(f, op, last, code, fold_const(f, right));
 }
 
 /* ---- branches and jumps ---- */
@@ -182,7 +180,7 @@ void fold_branch(Fold *f, Op *op)
     else if (test->op == OP_sltu && is_const_val(f, x, 0))
         x = y, y = zero, code = op->op; /* snez */
     else if (test->op == OP_add)
-        y = ir_const(f->ir, -ir_value(f->ir, y));
+        y = fold_const(f, -ir_value(f->ir, y));
     become(op, code, x, y);
 }
 

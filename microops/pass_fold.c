@@ -15,14 +15,10 @@
 /* Without a branch: which kind of value an operand is cannot be predicted. */
 static inline u32 hint(const Fold *f, Val v)
 {
-    bool none = v == VAL_NONE, constant = v >= VAL_CONST && !none;
-    u64 value = (u64)f->ir->consts[constant ? v - VAL_CONST : 0];
-    bool tiny = (value + 1 <= 2) & constant;
-
-    return f->hint[MIN(v, VAL_CONST) + none] | tiny * HINT_TINY;
+    return f->hint[MIN(v, VAL_CONST + IR_CONSTS)];
 }
 
-static u32 hints(const Fold *f, const Op *op)
+static inline u32 hints(const Fold *f, const Op *op)
 {
     u32 a = hint(f, op->in[0]), b = hint(f, op->in[1]), c = hint(f, op->in[2]);
     u32 any = HINT_COPY | HINT_KNOWN | HINT_CONST | HINT_TINY | HINT_EXT;
@@ -41,7 +37,7 @@ static const u16 result_hint[OP_COUNT] = {
     [OP_sext32] = HINT_EXT, [OP_zext32] = HINT_EXT,
 };
 
-static u32 hint_of_facts(const Facts *x)
+static inline u32 hint_of_facts(const Facts *x)
 {
     u32 known = HINT_KNOWN | HINT_CONST | HINT_TINY | HINT_ALL;
     bool bound = x->is | (x->width < 64);
@@ -51,15 +47,10 @@ static u32 hint_of_facts(const Facts *x)
 
 /* ---- what ops leave behind ---- */
 
-static void write_place(Fold *f, Val v, u16 index, const Facts *facts, u32 more_hints)
+static inline void write_place(Fold *f, Val v, u16 index, const Facts *facts, u32 more)
 {
-    Place *p = place(f, v);
-
-    p->before = val_is_global(v) ? p->written : 0;
-    p->written = (u16)(index + 1);
-    p->facts = *facts;
-    p->copy = VAL_NONE;
-    f->hint[v] = (u16)(hint_of_facts(facts) | more_hints);
+    f->place[v] = (Place){*facts, (u16)(index + 1), 0, VAL_NONE};
+    f->hint[v] = (u16)(HINT_PLACE | hint_of_facts(facts) | more);
 }
 
 static void record_move(Fold *f, const Op *op, u16 index)
@@ -77,7 +68,7 @@ static void record_move(Fold *f, const Op *op, u16 index)
     f->hint[d] |= HINT_COPY;
 }
 
-static void record(Fold *f, const Op *op, u16 index, u32 h)
+static inline void record(Fold *f, const Op *op, u16 index, u32 h)
 {
     Facts a, b, x;
 
@@ -128,7 +119,7 @@ static Val better(Fold *f, const Op *op, u32 operand)
 
     if (is_const(&p->facts))
         return has_const_room(f) && likes_const(op, operand, p->facts.value)
-                   ? ir_const(f->ir, p->facts.value)
+                   ? fold_const(f, p->facts.value)
                    : v;
     if (p->copy == VAL_NONE || place(f, p->copy)->written != p->copy_written)
         return v;
@@ -208,7 +199,6 @@ static bool is_promising(const Op *op, const OpDesc *desc, u32 h)
 /* Nothing is known of any global: at the start, and after a helper. */
 static void forget_globals(Fold *f, u16 floor)
 {
-    f->seen = 0;
     f->floor = floor;
     memset(f->hint, 0, VAL_TEMP * sizeof(f->hint[0]));
 }
@@ -217,8 +207,9 @@ static void start(Fold *f, Ir *ir)
 {
     f->ir = ir;
     f->insn = f->prev = 0;
-    f->hint[VAL_CONST] = HINT_CONST | HINT_BOUND | HINT_ALL;
-    f->hint[VAL_CONST + 1] = HINT_BOUND | HINT_ALL;
+    for (u32 i = 0; i < ir->n_consts; i++)
+        f->hint[VAL_CONST + i] = hint_of_const(ir->consts[i]);
+    f->hint[VAL_CONST + IR_CONSTS] = HINT_BOUND | HINT_ALL;
     forget_globals(f, 0);
 }
 
