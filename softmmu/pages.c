@@ -7,10 +7,11 @@
 #include <sys/mman.h>
 #include "softmmu.h"
 
-#define SIZE_MIN (1ull << 32)
-#define GUARD    (1ull << 32) /* on both sides, for displacements and negative errors */
-#define MANY     (1ull << 16) /* pages */
-#define HUGE     (1ull << 21) /* a host's huge page */
+#define SIZE_MIN    (1ull << 32)
+#define SIZE_MODEST (1ull << 38)
+#define GUARD       (1ull << 32) /* on both sides, for displacements and negative errors */
+#define MANY        (1ull << 16) /* pages */
+#define HUGE        (1ull << 21) /* a host's huge page */
 
 static void *reserve(u64 at, u64 size, int prot)
 {
@@ -35,6 +36,7 @@ static bool window_reserve(Space *s, u64 size, u64 base)
         munmap(window, total);
         return false;
     }
+    madvise((void *)s->page, size >> PAGE_BITS, MADV_NOHUGEPAGE); /* it is sparse */
     s->base = base ? (u8 *)base : (u8 *)align_down((u64)window + below, HUGE);
     s->size = size;
     return true;
@@ -47,8 +49,9 @@ bool space_init(Space *s, u64 size)
 
 bool space_init_at(Space *s, u64 size, u64 base)
 {
+    /* A host that counts every byte it promises is not asked for many flags. */
     for (size = align_up(MAX(size, SIZE_MIN), PAGE_SIZE); size >= SIZE_MIN;
-         size = align_up(size / 2, PAGE_SIZE))
+         size = align_up(MIN(size / 2, SIZE_MODEST), PAGE_SIZE))
         if (window_reserve(s, size, base & PAGE_MASK))
             return true;
     return false;
