@@ -678,6 +678,10 @@ static void find_spares(Emit *e)
     const GuestRegs *guest = (const GuestRegs *)e->ir->guest;
     u32 used_r = 0, used_f = 0;
 
+    if (e->spares_of == e->plan && e->plan == e->t->entry_plan)
+        return;
+    e->spares_of = e->plan;
+    e->n_spare_r = e->n_spare_f = 0;
     for (u32 i = 0; i < ENV_GLOBALS; i++)
         if (e->plan->host[i] != HOST_NONE)
             *(guest->globals[i].cls == CLS_F ? &used_f : &used_r) |=
@@ -796,13 +800,13 @@ bool emit_block(EmitTask *t)
     Emit *e = &emitter;
     u32 cold_start;
 
-    memset(e, 0, offsetof(Emit, fixes));
+    memset(e, 0, offsetof(Emit, spares_of));
     e->t = t;
     e->ir = t->ir;
     e->plan = t->plan;
     e->set = t->set;
-    e->hot = (EmitBuf){t->buffer, t->at, false};
-    e->cold = (EmitBuf){e->cold_bytes, 0, true};
+    e->hot = (EmitBuf){t->buffer, t->at, t->limit, false};
+    e->cold = (EmitBuf){e->cold_bytes, 0, COLD_SIZE, true};
     e->o = &e->hot;
     e->in_rax = VAL_NONE;
     t->n_exits = 0;

@@ -11,7 +11,7 @@ enum { COLD_SIZE = 1 << 16, EMIT_FIXES = 2048, EMIT_SLACK = 256 };
 /* Code goes to the block proper or to its cold end, which is placed last. */
 typedef struct EmitBuf {
     u8 *bytes;
-    u32 at;
+    u32 at, limit;
     bool cold;
 } EmitBuf;
 
@@ -36,10 +36,12 @@ typedef struct Emit {
     EmitBuf hot, cold, *o;
     u32 n_fixes;
     u32 op;              /* index of the op at hand */
-    u8 spare_r[HOST_GPRS], spare_f[HOST_FPRS]; /* not the plan's: for temps */
-    u32 n_spare_r, n_spare_f;
     Val in_rax;          /* temp that the last op left in rax, or VAL_NONE */
     bool full;
+    /* kept from block to block */
+    const Plan *spares_of;
+    u8 spare_r[HOST_GPRS], spare_f[HOST_FPRS]; /* not the plan's: for temps */
+    u32 n_spare_r, n_spare_f;
     EmitFix fixes[EMIT_FIXES];
     u8 cold_bytes[COLD_SIZE + EMIT_SLACK];
 } Emit;
@@ -48,7 +50,10 @@ typedef struct Emit {
 
 /* Copies one variant; hole_exit (if any) goes to the Ir's exit `exit`. */
 void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit);
-bool has(const Emit *e, u32 op, Form form);
+static inline bool has(const Emit *e, u32 op, Form form)
+{
+    return e->set->family[op][form].first;
+}
 
 static inline void put0(Emit *e, u32 op, Form form, u32 exit)
 {

@@ -12,8 +12,16 @@ static const u8 numbers[2][16] = {
     {4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2},
 };
 
-static const char form_operands[FORM_COUNT][4] = {
-#define X(name, operands) operands,
+typedef struct FormOperands {
+    u8 n, radix[3];
+} FormOperands;
+
+#define RADIX(c) ((c) == 'R' ? HOST_R : (c) == 'F' ? HOST_F : 0)
+static const FormOperands form_operands[FORM_COUNT] = {
+#define X(name, operands)                                                              \
+    {sizeof operands - 1,                                                              \
+     {RADIX(operands[0]), sizeof operands > 1 ? RADIX(operands[1]) : 0,                \
+      sizeof operands > 2 ? RADIX(operands[2]) : 0}},
     STENCIL_FORMS(X)
 #undef X
 };
@@ -57,8 +65,6 @@ void emit_fix(Emit *e, u32 at, FixKind kind, u32 to)
 
 /* ---- one stencil ---- */
 
-bool has(const Emit *e, u32 op, Form form) { return e->set->family[op][form].first; }
-
 static void put_nops(EmitBuf *o, u32 n)
 {
     static const u8 nops[4][3] = {{0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
@@ -81,7 +87,7 @@ static void keep_in_line(Emit *e, u32 ahead)
         put_nops(e->o, 64 - at);
 }
 
-static void fill_hole(Emit *e, u8 *code, const StencilHole *h, i64 imm)
+static inline void fill_hole(u8 *code, const StencilHole *h, i64 imm)
 {
     i64 v = imm + h->addend;
 
@@ -119,28 +125,16 @@ static const Stencil *find_shape(const StencilSet *set, u32 op, Form form,
                                  const u8 *regs, i64 imm, u8 *number)
 {
     const StencilFamily *f = &set->family[op][form];
-    const char *class = form_operands[form];
+    const FormOperands *o = &form_operands[form];
     const Stencil *s;
     u32 variant = 0;
 
-    for (u32 k = 0; class[k]; k++) {
-        bool fp = class[k] == 'F';
-
-        variant = variant * (fp ? HOST_F : HOST_R) + regs[k];
-        number[k] = numbers[fp][regs[k]];
+    for (u32 k = 0; k < o->n; k++) {
+        variant = variant * o->radix[k] + regs[k];
+        number[k] = numbers[o->radix[k] == HOST_F][regs[k]];
     }
     s = &set->stencils[f->first + set->shape_of[f->shape_of + variant]];
-    if (s->brief) {
-        const Stencil *b = &set->stencils[s->brief];
-
-        for (u32 i = 0; i < b->n_holes; i++) {
-            const StencilHole *h = &set->holes[b->holes + i];
-
-            if (h->kind == HOLE_IMM8 || h->kind == HOLE_ENV8)
-                return fits_i8(imm + h->addend) ? b : s;
-        }
-    }
-    return s;
+    return s->brief && fits_i8(imm) ? &set->stencils[s->brief] : s;
 }
 
 /* Moves the cold part out of the way and notes the two jumps between the parts. */
@@ -164,37 +158,46 @@ static void put_cold(Emit *e, const Stencil *s, const u8 *code, const StencilHol
                                                start + s->hot, FIX_HOT, true};
 }
 
+/* A stencil with a cold part: made away from the block, then taken apart. */
+static void put_in_two(Emit *e, const Stencil *s, const u8 *number, i64 imm)
+{
+    const StencilHole *holes = e->set->holes + s->holes;
+    u8 code[STENCIL_MAX + 16];
+
+    copy_bytes(code, e->set->bytes + s->bytes, s->hot + s->cold);
+    apply_fields(e->set, s, code, number);
+    for (u32 i = 0; i < s->n_holes; i++)
+        fill_hole(code, &holes[i], imm);
+    memcpy(e->o->bytes + e->o->at, code, s->hot);
+    put_cold(e, s, code, holes, e->o->at);
+    e->o->at += s->hot;
+}
+
 void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit)
 {
     const StencilSet *set = e->set;
-    u8 number[3] = {0}, away[STENCIL_MAX + 16];
+    u8 number[3] = {0}, *code;
     const Stencil *s = find_shape(set, op, form, regs, imm, number);
-    const StencilHole *holes = set->holes + s->holes;
-    u8 *code;
-    u32 start;
 
-    if (e->full || e->o->at + STENCIL_MAX > (e->o->cold ? COLD_SIZE : e->t->limit)) {
+    if (UNLIKELY(e->full || e->o->at + STENCIL_MAX > e->o->limit)) {
         e->full = true;
         return;
     }
-    for (u32 i = 0; i < s->n_holes; i++)
-        if (holes[i].kind == HOLE_EXIT)
-            keep_in_line(e, holes[i].at);
-    start = e->o->at;
-    code = s->cold ? away : e->o->bytes + start;
-    copy_bytes(code, set->bytes + s->bytes, s->hot + s->cold);
+    if (s->exit_at)
+        keep_in_line(e, s->exit_at);
+    if (s->cold) {
+        put_in_two(e, s, number, imm);
+        return;
+    }
+    code = e->o->bytes + e->o->at;
+    copy_bytes(code, set->bytes + s->bytes, s->hot);
     apply_fields(set, s, code, number);
     for (u32 i = 0; i < s->n_holes; i++)
-        fill_hole(e, code, &holes[i], imm);
-    if (s->cold) {
-        memcpy(e->o->bytes + start, code, s->hot);
-        put_cold(e, s, code, holes, start);
-    }
+        fill_hole(code, &set->holes[s->holes + i], imm);
+    if (s->exit_at)
+        emit_fix(e, e->o->at + s->exit_at, op == OP_jump ? FIX_THUNK : FIX_EXIT,
+                 op == OP_jump ? e->t->thunks->jump_miss : exit);
     e->o->at += s->hot;
-    for (u32 i = 0; i < s->n_holes; i++)
-        if (holes[i].kind == HOLE_EXIT)
-            emit_fix(e, start + holes[i].at, op == OP_jump ? FIX_THUNK : FIX_EXIT,
-                     op == OP_jump ? e->t->thunks->jump_miss : exit);
 }
 
 /* ---- bytes that no stencil holds ---- */
@@ -213,7 +216,7 @@ static void put_u32(EmitBuf *o, u32 v)
 
 static void put_jump(Emit *e, FixKind kind, u32 to)
 {
-    if (e->o->at + 16 > (e->o->cold ? COLD_SIZE : e->t->limit))
+    if (e->o->at + 16 > e->o->limit)
         e->full = true;
     if (e->full)
         return;
@@ -232,7 +235,7 @@ void put_jump_fix(Emit *e, FixKind kind, u32 to) { put_jump(e, kind, to); }
 
 void put_call_helper(Emit *e, u32 helper)
 {
-    if (e->o->at + 16 > (e->o->cold ? COLD_SIZE : e->t->limit))
+    if (e->o->at + 16 > e->o->limit)
         e->full = true;
     if (e->full)
         return;
@@ -292,8 +295,8 @@ void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan, u8
     EmitTask t = {.limit = 4096, .thunks = thunks};
 
     no_ir.guest = guest;
-    e = (Emit){.t = &t, .ir = &no_ir, .set = set, .hot = {buffer, 0, false}};
-    e.cold = (EmitBuf){e.cold_bytes, 0, true};
+    e = (Emit){.t = &t, .ir = &no_ir, .set = set, .hot = {buffer, 0, 4096, false}};
+    e.cold = (EmitBuf){e.cold_bytes, 0, COLD_SIZE, true};
     e.o = &e.hot;
     thunks->enter = e.o->at;
     put_plan(&e, plan, true);

@@ -96,6 +96,7 @@ typedef struct Stencil {
     u8 n_fields, n_holes;
     u16 fields, holes; /* offsets into the set's fields, holes */
     u16 brief;  /* the same with a byte-sized immediate; 0: none */
+    u8 exit_at; /* where its HOLE_EXIT is; 0: none */
 } Stencil;
 
 typedef struct StencilFamily {

@@ -645,6 +645,9 @@ static u32 new_stencil(const Variant *v)
     s->n_holes = (u8)v->n_holes;
     memcpy(out.holes + out.n_holes, v->holes, v->n_holes * sizeof *v->holes);
     out.n_holes += v->n_holes;
+    for (u32 i = 0; i < v->n_holes; i++)
+        if (v->holes[i].kind == HOLE_EXIT)
+            s->exit_at = v->holes[i].at;
     memcpy(out.bytes + out.n_bytes, v->code, v->len);
     out.n_bytes += v->len;
     return out.n_stencils++;
@@ -717,7 +720,8 @@ static void add_brief(u32 id, u32 n_operands)
     for (u32 i = 0; i < v.n_holes; i++)
         if (v.holes[i].kind == HOLE_IMM32 || v.holes[i].kind == HOLE_ENV32)
             h = h ? (StencilHole *)-1 : &v.holes[i];
-    if (!h || h == (StencilHole *)-1 || h->at >= v.hot || !make_brief(&v, h))
+    if (!h || h == (StencilHole *)-1 || h->at >= v.hot || h->addend ||
+        !make_brief(&v, h))
         return;
     h->kind = h->kind == HOLE_IMM32 ? HOLE_IMM8 : HOLE_ENV8;
     cut_bit = h->at * 8u;
@@ -776,8 +780,8 @@ static void write_stencils(FILE *f)
     for (u32 i = 0; i < out.n_stencils; i++) {
         const Stencil *s = &out.stencils[i];
 
-        fprintf(f, "{%u,%u,%u,%u,%u,%u,%u,%u},\n", s->bytes, s->hot, s->cold,
-                s->n_fields, s->n_holes, s->fields, s->holes, s->brief);
+        fprintf(f, "{%u,%u,%u,%u,%u,%u,%u,%u,%u},\n", s->bytes, s->hot, s->cold,
+                s->n_fields, s->n_holes, s->fields, s->holes, s->brief, s->exit_at);
     }
     fprintf(f, "};\nstatic const StencilField fields[] = {\n");
     for (u32 i = 0; i < out.n_fields; i++)

@@ -8,6 +8,11 @@
 #include <unistd.h>
 #include "tb.h"
 
+#ifndef MADV_POPULATE_READ /* Linux 5.14 */
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 static bool map_views(Cache *c, int fd, void *exec, void *write)
 {
     int fixed = exec ? MAP_FIXED : 0;
@@ -33,6 +38,19 @@ bool code_map(Cache *c, size_t size, size_t data)
     return ok;
 }
 
+/* Faulting pages in one by one, twice, would cost more than translating into them. */
+void code_make_ready(Cache *c)
+{
+    size_t step = MIN(MAX(c->ready / 2, 128u << 10), 4u << 20), n;
+
+    if (c->at + CODE_MARGIN < c->ready)
+        return;
+    n = MIN(step, c->size - c->ready);
+    madvise(c->write + c->ready, n, MADV_POPULATE_WRITE);
+    madvise(c->exec + c->ready, n, MADV_POPULATE_READ);
+    c->ready += (u32)n;
+}
+
 int code_copy(Cache *c)
 {
     int fd = memfd_create("tessera-code", MFD_CLOEXEC);
@@ -56,6 +74,7 @@ bool code_remap(Cache *c, int fd)
 {
     bool ok = map_views(c, fd, c->exec, c->write);
 
+    c->ready = (u32)align_up(c->at, PAGE_SIZE);
     close(fd);
     return ok;
 }

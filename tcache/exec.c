@@ -185,8 +185,9 @@ static Tb *gen_or_flush(Cache *c, Env *env, TbKey key, bool trace)
 /* The block at env->pc, made if need be and linked to the exit that led here. */
 static Tb *find_block(Cache *c, Env *env, u32 from)
 {
-    Tb *tb = tb_find(c, env->pc, env->key_flags);
     u64 epoch = c->epoch;
+    u32 made = c->n_tbs;
+    Tb *tb = tb_find(c, env->pc, env->key_flags);
 
     env->thread->lookups++;
     if (tb && from == NO_EXIT)
@@ -194,8 +195,9 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
     exec_lock(c, env->thread);
     if (epoch != c->epoch)
         from = NO_EXIT;
+    if (epoch != c->epoch || made != c->n_tbs || tb)
+        tb = tb_find(c, env->pc, env->key_flags);
     epoch = c->epoch;
-    tb = tb_find(c, env->pc, env->key_flags);
     if (!tb)
         tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags}, false);
     if (from != NO_EXIT && epoch == c->epoch && !log_on(LOG_NOCHAIN))

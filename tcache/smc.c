@@ -17,6 +17,7 @@ static void drop_page(Cache *c, u64 page)
     for (; i; i = c->refs[i].next)
         tb_drop(c, &c->tbs[c->refs[i].tb]);
     g_hash_table_remove(c->pages, key);
+    c->last_page = ~0ull;
 }
 
 static void set_protection(Cache *c, u64 page, u8 flags)

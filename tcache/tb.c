@@ -104,8 +104,9 @@ void cache_reset(Cache *c)
     c->n_tbs = 1;
     c->n_exits = c->n_maps = c->n_refs = 1;
     c->n_plans = 1;
-    memset((void *)c->hash, 0, sizeof(u32) << HASH_BITS);
+    madvise((void *)c->hash, sizeof(u32) << HASH_BITS, MADV_DONTNEED);
     g_hash_table_remove_all(c->pages);
+    c->last_page = ~0ull;
     c->epoch++;
 }
 
@@ -191,13 +192,23 @@ Tb *tb_at(Cache *c, u32 offset)
 void tb_page_add(Cache *c, u32 tb, u64 page)
 {
     gpointer key = GSIZE_TO_POINTER(page >> PAGE_BITS);
-    u32 first = GPOINTER_TO_UINT(g_hash_table_lookup(c->pages, key));
+    u32 first = page == c->last_page
+                    ? c->last_ref
+                    : GPOINTER_TO_UINT(g_hash_table_lookup(c->pages, key));
 
     if (first && c->refs[first].tb == tb)
         return;
-    c->refs[c->n_refs] = (PageRef){tb, first};
-    g_hash_table_insert(c->pages, key, GUINT_TO_POINTER(c->n_refs));
+    if (first) { /* second in the list: the table keeps its entry */
+        c->refs[c->n_refs] = (PageRef){tb, c->refs[first].next};
+        c->refs[first].next = c->n_refs;
+    } else {
+        first = c->n_refs;
+        c->refs[first] = (PageRef){tb, 0};
+        g_hash_table_insert(c->pages, key, GUINT_TO_POINTER(first));
+    }
     c->n_refs++;
+    c->last_page = page;
+    c->last_ref = first;
 }
 
 /* ---- host offset -> guest pc ---- */

@@ -49,7 +49,7 @@ enum {
     CODE_DEFAULT = 64 << 20,
     CODE_LEAST = 256 << 10,
     CODE_MARGIN = 64 << 10, /* no block is begun closer to the end */
-    HASH_BITS = 16,
+    HASH_BITS = 20,
     MAX_PLANS = 4096,
     HOT_PAGE_FAULTS = 8,    /* writes to its code before a page is hot */
     HOT_MAX_INSNS = 16,     /* longest block on such a page */
@@ -74,6 +74,7 @@ struct Cache {
     u8 *exec, *write;       /* the code buffer, mapped twice */
     size_t size;
     u32 at, at_start;       /* next free byte; first after the thunks */
+    u32 ready;              /* bytes of it that are in memory in both views */
     EmitThunks thunks;
     const void **helpers;   /* the guest's, then the ops' meanings */
 
@@ -89,6 +90,8 @@ struct Cache {
     Plan *plans;            /* 0: the guest's default */
     u32 n_plans;
     GHashTable *pages;      /* guest page number -> first PageRef */
+    u64 last_page;          /* the one added to last, and its first PageRef */
+    u32 last_ref;
     GHashTable *heat;       /* guest page number -> writes to its code */
 
     pthread_mutex_t lock;   /* making, linking, dropping blocks; the thread list */
@@ -107,6 +110,7 @@ struct Cache {
 bool code_map(Cache *c, size_t size, size_t data);
 int code_copy(Cache *c);                /* memfd with the used part; -1: errno */
 bool code_remap(Cache *c, int fd);
+void code_make_ready(Cache *c);         /* the next bytes, before they are touched */
 
 /* ---- tb.c ---- */
 Tb *tb_find(Cache *c, u64 pc, u64 flags);      /* no lock needed; NULL: none */
