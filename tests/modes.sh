@@ -8,7 +8,7 @@ mode_set() {
     small) mode_args="-tb-size 1048576" ;;
     step) mode_args="-one-insn-per-tb" ;;
     interp) mode_args="-accel interp" ;;
-    baseline) mode_args="-accel stencils,v3=off" ;;
+    baseline) mode_args="-accel jit,v3=off" ;;
     *) echo "mode $1? default small step interp baseline" >&2; return 1 ;;
     esac
     case $TESSERA in

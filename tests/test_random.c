@@ -23,7 +23,7 @@ enum {
     SKIPPED = 77,
     NO_RUNNER = 127,
     SECONDS_A_RUN = 20,
-    MAX_OUT = 1 << 20
+    MAX_OUT = 1 << 30
 };
 
 static const struct Mode {
@@ -33,7 +33,7 @@ static const struct Mode {
     {"small", {"-tb-size", "1048576"}},
     {"step", {"-one-insn-per-tb"}},
     {"interp", {"-accel", "interp"}},
-    {"baseline", {"-accel", "stencils,v3=off"}},
+    {"baseline", {"-accel", "jit,v3=off"}},
 };
 
 typedef struct Run {
