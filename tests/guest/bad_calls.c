@@ -34,8 +34,10 @@ static int is_excluded(int nr)
         SYS_setpriority,   SYS_sched_setaffinity,
         SYS_ioprio_set,    SYS_process_mrelease,
         SYS_exit,          SYS_exit_group,
-        SYS_ioctl,         SYS_unshare,
-        SYS_chroot,        SYS_quotactl,
+        SYS_msgget,        SYS_semget,
+        SYS_shmget,        SYS_ioctl,
+        SYS_unshare,       SYS_chroot,
+        SYS_quotactl,
     };
 
     for (size_t i = 0; i < COUNT(list); i++)
