@@ -187,20 +187,27 @@ static bool is_full(const Ir *ir)
     return UNLIKELY(ir->n_ops >= IR_EXITS / 2) && !ir_room(ir);
 }
 
+/* Field by field: a structure at a time is a slow string operation. */
+static void dis_begin(Dis *d, const Space *space, TbKey key, const Follow *follow)
+{
+    d->space = space;
+    d->key = key;
+    d->pc = d->low = d->high = key.pc;
+    d->len = 0;
+    d->end = d->moved = false;
+    d->follow = follow;
+    d->page = d->room = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(d->scratch); i++)
+        d->scratch[i] = 0;
+}
+
 void translate_block(Dis *d, Ir *ir, const Guest *guest, const Space *space, TbKey key,
                      u32 max_insns, const Follow *follow)
 {
-    *d = (Dis){
-        .ir = ir,
-        .guest = guest,
-        .space = space,
-        .key = key,
-        .pc = key.pc,
-        .max_insns = max_insns ? max_insns : MAX_INSNS,
-        .low = key.pc,
-        .high = key.pc,
-        .follow = follow,
-    };
+    dis_begin(d, space, key, follow);
+    d->ir = ir;
+    d->guest = guest;
+    d->max_insns = max_insns ? max_insns : MAX_INSNS;
     ir_reset(ir, guest);
     for (;;) {
         guest->insn(d);

@@ -50,7 +50,7 @@ struct Dis {
     const Follow *follow;
     u64 page, room; /* last page fetched from; offsets in it where 4 bytes are left */
     const u8 *code; /* its host address */
-    u32 scratch[8]; /* the frontend's, zero at block start */
+    u64 scratch[4]; /* the frontend's, zero at block start */
 };
 
 struct Follow {

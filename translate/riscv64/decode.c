@@ -51,12 +51,12 @@ enum { SLOTS32 = 1 << 15, SLOTS16 = 1 << 13, NOWHERE = SLOTS32 + SLOTS16 };
 
 static inline u32 slot32(u32 w)
 {
-    return (w >> 2 & 31) << 10 | (w >> 12 & 7) << 7 | w >> 25;
+    return (w << 8 & 31 << 10) | (w >> 5 & 7 << 7) | w >> 25;
 }
 
 static inline u32 slot16(u32 w)
 {
-    return SLOTS32 | (w & 3) << 11 | (w >> 10 & 63) << 5 | (w >> 2 & 31);
+    return SLOTS32 | (w & 3) << 11 | (w >> 5 & 63 << 5) | (w >> 2 & 31);
 }
 
 #define FITS(v, ones, maybes) (((v) & (ones)) == (ones) && ((v) & ~(maybes)) == 0)
@@ -100,7 +100,7 @@ static inline bool insn_is(InsnId id, u32 bits)
     return (bits & insn_desc[id].mask) == insn_desc[id].match;
 }
 
-static InsnId find_before(u32 id, u32 bits)
+static __attribute__((noinline)) InsnId find_before(u32 id, u32 bits)
 {
     for (u32 end = id > LONGEST_GROUP ? id - LONGEST_GROUP : 0; id > end; id--)
         if (insn_is(id, bits))
@@ -109,17 +109,12 @@ static InsnId find_before(u32 id, u32 bits)
 }
 
 /* Lengths come as they like: selected, not branched on. */
-static inline InsnId find(u32 bits)
+InsnId insn_find(u32 bits)
 {
     u32 is_long = (bits & 3) == 3, slot = slot16(bits);
     u32 id = slots[slot ^ ((slot ^ slot32(bits)) & -is_long)];
 
     return LIKELY(insn_is(id, bits)) ? id : find_before(id, bits);
-}
-
-InsnId insn_find(u32 bits)
-{
-    return find(bits);
 }
 
 /* ---- operands: field by field, for structures are copied through memory ---- */
@@ -400,11 +395,11 @@ Arg insn_arg(InsnId id, u32 w)
     return a;
 }
 
-bool insn_translate(Dis *d, u32 w)
+bool insn_translate(Dis *d, InsnId id, u32 w)
 {
     Arg a;
 
-    switch (find(w)) {
+    switch (id) {
 #define EACH(n, other, f) \
     case INSN_##n:        \
         arg_##f(&a, w);   \

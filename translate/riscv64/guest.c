@@ -19,17 +19,63 @@ static void reset(Env *env)
     riscv64_set_fcsr(env, 0);
 }
 
+/* An instruction found while the one before it was translated: a handler that is
+ * known early is what a mispredicted dispatch waits for. */
+typedef struct Ahead {
+    u64 pc; /* AHEAD_NONE: nothing found */
+    u32 bits;
+    InsnId id;
+} Ahead;
+
+#define AHEAD_NONE 1ull /* no instruction stands at an odd address */
+
+static_assert(sizeof(Ahead) <= sizeof((Dis){0}.scratch), "the frontend's room");
+
+static Ahead *ahead_of(Dis *d)
+{
+    return (Ahead *)d->scratch;
+}
+
+/* The instruction at pc, as far as its page is known to be readable. */
+static inline void look_ahead(Dis *d, Ahead *a, u64 pc)
+{
+    if (!dis_ahead(d, pc)) {
+        a->pc = AHEAD_NONE;
+        return;
+    }
+    a->pc = pc;
+    dis_fetch(d, pc, 4, &a->bits);
+    a->id = insn_find(a->bits);
+}
+
+/* The instruction at d->pc; false: it cannot be read and the block has ended. */
+static bool look(Dis *d, Ahead *a)
+{
+    a->pc = d->pc;
+    a->bits = 0;
+    if (!dis_fetch(d, d->pc, 2, &a->bits))
+        return false;
+    if (!dis_ahead(d, d->pc) && insn_len(a->bits) == 4 &&
+        !dis_fetch(d, d->pc, 4, &a->bits))
+        return false;
+    a->id = insn_find(a->bits);
+    return true;
+}
+
 static void insn(Dis *d)
 {
+    Ahead *a = ahead_of(d);
+    InsnId id;
     u32 bits;
 
-    if (!dis_fetch(d, d->pc, 2, &bits))
+    if (UNLIKELY(a->pc != d->pc || d->ir->n_insns == 0) && !look(d, a))
         return;
+    id = a->id;
+    bits = a->bits;
     d->len = insn_len(bits);
-    if (!dis_ahead(d, d->pc) && d->len == 4 && !dis_fetch(d, d->pc, 4, &bits))
-        return;
+    look_ahead(d, a, d->pc + d->len);
     ir_insn(d->ir, d->pc, d->len);
-    if (!insn_translate(d, bits))
+    if (UNLIKELY(!insn_translate(d, id, bits)))
         dis_trap(d, TRAP_ILLEGAL, d->pc);
 }
 
