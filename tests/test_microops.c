@@ -264,6 +264,15 @@ static Val boxed(Ir *ir, Val v)
     return t;
 }
 
+/* Canonical forms are asked of what arithmetic made: no NaN of it signals. */
+static Val computed(Ir *ir, OpCode code, Val v)
+{
+    Val t = ir_ftemp(ir);
+
+    ir_gen(ir, code == OP_fcanon_d ? OP_fadd_d : OP_fadd_s, t, v, v, VAL_NONE, 0, 0);
+    return t;
+}
+
 static void random_op(Ir *ir)
 {
     OpCode code = below(3) ? below(OP_ld8u) : below(OP_beq);
@@ -275,6 +284,8 @@ static void random_op(Ir *ir)
         in[i] = operand(ir, desc->in[i]);
     for (u32 i = 0; i < desc->n_in && wants_boxed(code); i++)
         in[i] = boxed(ir, in[i]);
+    if (code == OP_fcanon_d || code == OP_fcanon_s)
+        in[0] = computed(ir, code, in[0]);
     if (desc->flags & FAULT)
         in[0] = address(ir);
     if (desc->flags & FAULT && desc->has_imm)
