@@ -23,6 +23,9 @@ enum { SIGRTMIN_KERNEL = 32 };
 void signal_host_mask(u64 mask);
 /* The guest's mask and the host's. */
 void signal_set_mask(Task *t, u64 mask);
+/* Is a signal in the queue that this mask lets through?  Takes one out. */
+bool signal_queued(const Task *t, u64 mask);
+bool signal_dequeue(Task *t, u64 mask, siginfo_t *out);
 /* After a change of mask or queue. */
 void signal_update(Task *t);
 /* The saved mask becomes the guest's again, if there is one. */

@@ -25,18 +25,26 @@ void signal_host_mask(u64 mask)
 
 bool signal_ready(const Task *t)
 {
-    for (u32 i = 0; i < t->n_queued; i++)
-        if (!(t->mask & signal_bit(t->queue[i].si_signo)))
+    return signal_queued(t, t->mask);
+}
+
+bool signal_queued(const Task *t, u64 mask)
+{
+    for (u32 i = 0; t->n_queued && i < SIGNAL_QUEUE; i++)
+        if (t->queue[i].si_signo && !(mask & signal_bit(t->queue[i].si_signo)))
             return true;
     return false;
 }
 
-/* After a change of mask or queue: what safe_syscall and generated code look at. */
+/* After a change of mask or queue: what safe_syscall and generated code look at.  The
+ * handler may set interrupted at any moment; it must never be lost. */
 void signal_update(Task *t)
 {
-    t->interrupted = signal_ready(t);
-    if (t->interrupted)
-        exec_request(t->env);
+    t->interrupted = 0;
+    if (!signal_ready(t))
+        return;
+    t->interrupted = 1;
+    exec_request(t->env);
 }
 
 void signal_set_mask(Task *t, u64 mask)
@@ -48,16 +56,36 @@ void signal_set_mask(Task *t, u64 mask)
 
 /* ---- the host's handler ---- */
 
+/* The handler only fills empty slots, the thread only empties full ones. */
 static void enqueue(Task *t, int sig, const siginfo_t *info)
 {
-    for (u32 i = 0; i < t->n_queued; i++)
-        if (sig < SIGRTMIN_KERNEL && t->queue[i].si_signo == sig)
+    u32 slot = SIGNAL_QUEUE;
+
+    for (u32 i = 0; i < SIGNAL_QUEUE; i++) {
+        if (t->queue[i].si_signo == 0)
+            slot = i;
+        else if (sig < SIGRTMIN_KERNEL && t->queue[i].si_signo == sig)
             return;
-    if (t->n_queued == SIGNAL_QUEUE)
+    }
+    if (slot == SIGNAL_QUEUE)
         return;
-    t->queue[t->n_queued] = *info;
-    t->queue[t->n_queued].si_signo = sig;
+    t->queue[slot] = *info;
+    t->queue[slot].si_signo = sig;
     t->n_queued++;
+}
+
+bool signal_dequeue(Task *t, u64 mask, siginfo_t *out)
+{
+    for (u32 i = 0; t->n_queued && i < SIGNAL_QUEUE; i++) {
+        if (!t->queue[i].si_signo || (mask & signal_bit(t->queue[i].si_signo)))
+            continue;
+        *out = t->queue[i];
+        atomic_signal_fence(memory_order_seq_cst);
+        t->queue[i].si_signo = 0;
+        t->n_queued--;
+        return true;
+    }
+    return false;
 }
 
 /* Async-signal-safe; on the task's own thread. */
@@ -254,20 +282,6 @@ static void deliver(Task *t, const siginfo_t *info)
         signal_die_of(t, info, NULL);
 }
 
-/* Removes the first signal that is not blocked; the host's are all blocked. */
-static bool dequeue(Task *t, siginfo_t *out)
-{
-    for (u32 i = 0; i < t->n_queued; i++) {
-        if (t->mask & signal_bit(t->queue[i].si_signo))
-            continue;
-        *out = t->queue[i];
-        for (t->n_queued--; i < t->n_queued; i++)
-            t->queue[i] = t->queue[i + 1];
-        return true;
-    }
-    return false;
-}
-
 /* EINTR or again?  The first handler to run decides. */
 static void settle_call(Task *t, i64 result, const siginfo_t *first)
 {
@@ -291,18 +305,16 @@ static void settle_call(Task *t, i64 result, const siginfo_t *first)
 
 void signal_deliver(Task *t, i64 restart)
 {
-    u64 all = ~0ull;
     siginfo_t info;
     bool got;
 
     atomic_fetch_and(&t->env->request, ~(u64)REQUEST_SIGNAL);
     if (t->n_queued == 0 && restart == 0 && !t->mask_saved)
         return; /* queued later: asked for again */
-    host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
-    got = dequeue(t, &info);
+    got = signal_dequeue(t, t->mask, &info);
     if (restart != 0)
         settle_call(t, restart, got ? &info : NULL);
-    for (; got && !t->exiting; got = dequeue(t, &info))
+    for (; got && !t->exiting; got = signal_dequeue(t, t->mask, &info))
         deliver(t, &info);
     signal_restore_mask(t);
     signal_set_mask(t, t->mask);

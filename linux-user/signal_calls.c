@@ -77,15 +77,6 @@ static i64 read_set(Task *t, u64 addr, u64 size, u64 *set)
     return 0;
 }
 
-/* Did a signal come that this mask lets through? */
-static bool queued_under(const Task *t, u64 mask)
-{
-    for (u32 i = 0; i < t->n_queued; i++)
-        if (!(mask & signal_bit(t->queue[i].si_signo)))
-            return true;
-    return false;
-}
-
 static i64 change_mask(Task *t, u64 new)
 {
     u64 was = t->mask;
@@ -96,7 +87,7 @@ static i64 change_mask(Task *t, u64 new)
         return SYS_RESTART;
     t->mask = new;
     signal_host_mask(new);
-    if (queued_under(t, was)) { /* came before the host's mask changed */
+    if (signal_queued(t, was)) { /* came before the host's mask changed */
         t->mask = was;
         return SYS_RESTART;
     }
@@ -156,24 +147,11 @@ i64 signal_pending(Task *t, u64 set, u64 set_size)
     if (set_size > sizeof pending)
         return -EINVAL;
     host_syscall(SYS_rt_sigpending, &pending, sizeof pending);
-    for (u32 i = 0; i < t->n_queued; i++)
-        pending |= signal_bit(t->queue[i].si_signo);
+    for (u32 i = 0; i < SIGNAL_QUEUE; i++)
+        if (t->queue[i].si_signo)
+            pending |= signal_bit(t->queue[i].si_signo);
     pending &= t->mask;
     return guest_write(t, set, &pending, set_size) ? 0 : -EFAULT;
-}
-
-/* Takes a signal of the set out of our queue; false: none. */
-static bool take_queued(Task *t, u64 set, siginfo_t *out)
-{
-    for (u32 i = 0; i < t->n_queued; i++) {
-        if (!(set & signal_bit(t->queue[i].si_signo)))
-            continue;
-        *out = t->queue[i];
-        for (t->n_queued--; i < t->n_queued; i++)
-            t->queue[i] = t->queue[i + 1];
-        return true;
-    }
-    return false;
 }
 
 i64 signal_timedwait(Task *t, u64 set, u64 info, u64 timeout, u64 set_size)
@@ -189,7 +167,7 @@ i64 signal_timedwait(Task *t, u64 set, u64 info, u64 timeout, u64 set_size)
         return -EFAULT;
     if (signal_ready(t))
         return SYS_RESTART;
-    if (take_queued(t, wanted, &got))
+    if (signal_dequeue(t, ~wanted, &got))
         r = got.si_signo;
     else
         r = safe_syscall(SYS_rt_sigtimedwait, &wanted, &got, timeout ? &limit : NULL,

@@ -242,6 +242,7 @@ static void unlock_all(Process *p)
 static void become_child(Task *t, const CloneArgs *a)
 {
     t->tid = gettid();
+    memset(t->queue, 0, sizeof t->queue);
     t->n_queued = 0;
     t->interrupted = 0;
     t->robust_list = 0;

@@ -299,7 +299,7 @@ struct Task {
     bool mask_saved;
     SigStack altstack;
     _Atomic u32 n_queued;
-    siginfo_t queue[SIGNAL_QUEUE];
+    siginfo_t queue[SIGNAL_QUEUE]; /* si_signo 0: an empty slot */
     _Atomic u32 interrupted; /* read by safe_syscall: do not begin */
     void *recover;           /* jmp_buf of a system call that touches guest memory */
 
