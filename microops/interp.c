@@ -25,7 +25,7 @@ PACKED(u64)
 PACKED(float)
 PACKED(double)
 
-static _Thread_local Env *current; /* ops.h's ENV; set by each fn_* that needs it */
+static _Thread_local Env *current; /* ops.h's ENV; set by each function that needs it */
 
 #define ENV       current
 #define MEM(T, a) (((Packed_##T *)(current->base + (a)))->v)
@@ -33,46 +33,14 @@ static _Thread_local Env *current; /* ops.h's ENV; set by each fn_* that needs i
 
 /* ---- interp_fn: each op as a function ---- */
 
-/* Keeps the compiler from moving an operation across a change of MXCSR. */
-MEANING u64 pin(u64 v)
-{
-    __asm__ volatile("" : "+r"(v));
-    return v;
-}
-
-MEANING u32 begin(Env *env, u32 flags)
-{
-    u32 host = 0;
-
-    if (flags & (LOAD | STORE | FP))
-        current = env;
-    if (flags & FP) {
-        host = _mm_getcsr();
-        _mm_setcsr(env->mxcsr);
-    }
-    return host;
-}
-
-MEANING u64 end(Env *env, u32 flags, u32 host, u64 result)
-{
-    if (flags & FP) {
-        result = pin(result);
-        env->mxcsr = _mm_getcsr();
-        _mm_setcsr(host);
-    }
-    return result;
-}
-
 /* The guest's addresses are nothing that AddressSanitizer knows. */
 #define FN(n, flags, expr)                      \
     static __attribute__((no_sanitize_address)) \
     u64 fn_##n(Env *env, u64 a, u64 b, u64 c)   \
     {                                           \
-        u32 host = begin(env, flags);           \
-                                                \
-        if ((flags)&FP)                         \
-            a = pin(a), b = pin(b), c = pin(c); \
-        return end(env, flags, host, expr);     \
+        if ((flags) & (LOAD | STORE | FP))      \
+            current = env;                      \
+        return expr;                            \
     }
 #define A_               f_bits(a)
 #define B_               f_bits(b)
@@ -239,7 +207,7 @@ static inline bool reach(InterpRun *run, u64 addr)
     return false;
 }
 
-void interp_block(Env *env, const InterpCode *code, InterpRun *run)
+static void run_ops(Env *env, const InterpCode *code, InterpRun *run)
 {
     Frame f;
 
@@ -263,6 +231,20 @@ void interp_block(Env *env, const InterpCode *code, InterpRun *run)
         }
         set(&f, op->out, fn(env, a, get(&f, op->in[1]), get(&f, op->in[2])));
     }
+}
+
+void interp_block(Env *env, const InterpCode *code, InterpRun *run)
+{
+    run->host_mxcsr = _mm_getcsr();
+    _mm_setcsr(env->mxcsr);
+    run_ops(env, code, run);
+    interp_leave(env, run);
+}
+
+void interp_leave(Env *env, const InterpRun *run)
+{
+    env->mxcsr = _mm_getcsr();
+    _mm_setcsr(run->host_mxcsr);
 }
 
 u64 interp_pc(const InterpCode *code, u32 op, u64 fallback)

@@ -217,8 +217,8 @@ typedef struct GuestRegs {
 /*
  * What each op computes, as a function of raw 64-bit operands (a floating-point
  * value: its bits).  Memory ops take the whole address in a.  NULL: control.
- * Called outside generated code: floating-point ops run under env->mxcsr and
- * leave their flags there.  PURE ops do not touch env; it may be NULL.
+ * Called as helpers are: MXCSR is the guest's.  PURE ops do not touch env, which
+ * may be NULL then.
  */
 extern HelperFn *const interp_fn[OP_COUNT];
 
@@ -240,6 +240,7 @@ typedef struct InterpRun {
     u64 addr;  /* address of the last memory op */
     i32 exit;  /* result: index of the exit taken, or one of: */
     u64 pc;    /* INTERP_JUMP: where to */
+    u32 host_mxcsr; /* ours, while the block runs */
 } InterpRun;
 
 enum {
@@ -248,6 +249,8 @@ enum {
 };
 
 void interp_block(Env *env, const InterpCode *code, InterpRun *run);
+/* After a jump out of a host fault: MXCSR is ours again. */
+void interp_leave(Env *env, const InterpRun *run);
 /* The guest pc of the instruction that op belongs to; fallback: before the first. */
 u64 interp_pc(const InterpCode *code, u32 op, u64 fallback);
 

@@ -337,6 +337,8 @@ TrapKind interp_run(InterpThread *t, Env *env)
         t->inside = true;
         kind = run_blocks(t, env);
     } else {
+        if (t->block)
+            interp_leave(env, &t->run);
         kind = env->trap.kind;
     }
     t->inside = false;
