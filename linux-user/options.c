@@ -243,41 +243,58 @@ void options_parse(Options *o, const Abi *abi, int argc, char **argv)
 
 /* ---- the other way round ---- */
 
-static char *value_text(const Options *o, const Option *option)
+/* Is the option set, and what to write after its name (NULL: nothing)? */
+static bool value_text(const Options *o, const Option *option, char number[32],
+                       const char **text)
 {
     const void *at = (const char *)o + option->at;
-    char number[32];
 
-    if (option->kind == STRING)
-        return *(char *const *)at ? strdup(*(char *const *)at) : NULL;
-    if (*(const u64 *)at == 0 && !(option->given && *((const bool *)o + option->given)))
-        return NULL;
-    snprintf(number, sizeof number, "0x%llx", *(const long long *)at);
-    return strdup(number);
+    *text = NULL;
+    switch (option->kind) {
+    case FLAG: return *(const bool *)at;
+    case STRING:
+        *text = *(const char *const *)at;
+        return *text && option->at != AT(argv0);
+    case NUMBER:
+    case SIZE:
+        snprintf(number, 32, "0x%llx", *(const long long *)at);
+        *text = number;
+        return *(const u64 *)at ||
+               (option->given && *((const bool *)o + option->given));
+    default: return false;
+    }
 }
 
-char **options_argv(const Options *o, size_t *n)
+/* Appends a string to those in a block. */
+static char *put(char **end, const char *prefix, const char *text)
 {
-    char **argv = calloc(2 * ARRAY_SIZE(table) + 2, sizeof *argv), name[64];
+    char *start = *end;
 
-    *n = 0;
+    *end = stpcpy(stpcpy(start, prefix), text) + 1;
+    return start;
+}
+
+char **options_argv(const Options *o, size_t room, size_t *n)
+{
+    size_t slots = 1 + 2 * ARRAY_SIZE(table) + room, bytes = 64;
+    char **argv, *end, number[32];
+    const char *text;
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (value_text(o, &table[i], number, &text))
+            bytes += strlen(table[i].name) + (text ? strlen(text) : 0) + 3;
+    argv = malloc(slots * sizeof *argv + bytes);
     if (!argv)
         return NULL;
-    snprintf(name, sizeof name, "tessera-%s", abi_riscv64.guest);
-    argv[(*n)++] = strdup(name);
+    end = (char *)(argv + slots);
+    *n = 0;
+    argv[(*n)++] = put(&end, "tessera-", abi_riscv64.guest);
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-        const Option *option = &table[i];
-        bool values =
-            option->kind == STRING || option->kind == NUMBER || option->kind == SIZE;
-        char *text = values ? value_text(o, option) : NULL;
-
-        if (option->at == AT(argv0) ||
-            !(text || (option->kind == FLAG && *((const bool *)o + option->at))))
+        if (!value_text(o, &table[i], number, &text))
             continue;
-        snprintf(name, sizeof name, "-%s", option->name);
-        argv[(*n)++] = strdup(name);
+        argv[(*n)++] = put(&end, "-", table[i].name);
         if (text)
-            argv[(*n)++] = text;
+            argv[(*n)++] = put(&end, "", text);
     }
     return argv;
 }

@@ -121,6 +121,18 @@ i64 sys_execveat(Task *t, u64 dir, u64 path, u64 argv, u64 envp, u64 flags)
     return exec_at(t, (i32)dir, path, argv, envp, (i32)flags);
 }
 
+/* Our own binary must still be found by the next execve. */
+i64 sys_chroot(Task *t, u64 addr)
+{
+    const char *path;
+    i64 r = guest_string(t, addr, PATH_MAX, &path);
+
+    if (r < 0)
+        return r;
+    task_keep_exe(t->process);
+    return host(chroot(path));
+}
+
 /* ---- the end, and what is left behind ---- */
 
 i64 sys_exit(Task *t, u64 code)

@@ -345,6 +345,8 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     pthread_mutex_init(&v.process.signal_lock, NULL);
     pid = clone(vfork_child, stack + VFORK_STACK, (int)flags, &v, &pidfd);
     r = host(pid);
+    for (size_t i = 0; i < ARRAY_SIZE(t->left); i++)
+        free(t->left[i]);
     *t = saved;
     restore(t->env, &registers);
     munmap(stack, VFORK_STACK);

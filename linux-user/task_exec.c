@@ -58,11 +58,11 @@ static i64 program_path(int dir, const char *path, int flags, char out[PATH_MAX]
 static char **tessera_argv(const Process *p, const char *path, char **argv)
 {
     size_t n = 0, n_guest = 0;
-    char **options = options_argv(&p->options, &n), **all;
+    char **all;
 
     while (argv[n_guest])
         n_guest++;
-    all = options ? realloc(options, (n + n_guest + 5) * sizeof *all) : NULL;
+    all = options_argv(&p->options, n_guest + 5, &n);
     if (!all)
         return NULL;
     all[n++] = "-0";
@@ -104,22 +104,23 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
 
     if (r < 0)
         return r;
-    argv = argv ? argv : none;
-    envp = envp ? envp : none;
     host_path = path_host(p, program, buf);
     if ((r = elf_probe(p, host_path, &kind)) < 0)
         return r;
     if (signal_ready(t))
         return SYS_RESTART;
-    if (kind == FILE_GUEST && !(all = tessera_argv(p, program, argv)))
+    if (kind == FILE_GUEST && !(all = tessera_argv(p, program, argv ? argv : none)))
         return -ENOMEM;
-    task_stats(p);
+    if (!t->vfork_child)
+        task_stats(p);
+    memcpy(t->left, (void *[]){argv, envp, all}, sizeof t->left);
     mirror_fault_signals(p);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &t->mask, NULL, sizeof t->mask);
     if (all)
-        r = exec_self(p, all, envp);
+        r = exec_self(p, all, envp ? envp : none);
     else
-        r = host_syscall(SYS_execve, host_path, argv, envp);
+        r = host_syscall(SYS_execve, host_path, argv ? argv : none, envp ? envp : none);
+    memset(t->left, 0, sizeof t->left);
     free(all);
     signal_init_faults();
     signal_host_mask(t->mask);

@@ -60,8 +60,8 @@ typedef struct Options {
  * and bad options. */
 void options_parse(Options *o, const Abi *abi, int argc, char **argv);
 /* The command line that makes another tessera behave as this one: options only,
- * argv[0] first, without -E, -U and -0.  Free with free(). */
-char **options_argv(const Options *o, size_t *n);
+ * argv[0] first, without -E, -U and -0, and room for more.  One block, for free(). */
+char **options_argv(const Options *o, size_t room, size_t *n);
 /* The guest's environment: the host's after -E and -U. */
 char **options_env(const Options *o, char **environ);
 /* "tessera-GUEST: ..." to stderr, exit. */
@@ -300,8 +300,8 @@ struct Task {
     SigStack altstack;
     _Atomic u32 n_queued;
     siginfo_t queue[SIGNAL_QUEUE]; /* si_signo 0: an empty slot */
-    _Atomic u32 interrupted; /* read by safe_syscall: do not begin */
-    void *recover;           /* jmp_buf of a system call that touches guest memory */
+    _Atomic u32 interrupted;       /* read by safe_syscall: do not begin */
+    void *recover; /* jmp_buf of a system call that touches guest memory */
 
     /* the end */
     u64 clear_child_tid;
@@ -309,6 +309,7 @@ struct Task {
     bool exiting;
     int exit_code;
     bool vfork_child;
+    void *left[3]; /* a vfork child's, when execve succeeds: the parent frees it */
 };
 
 typedef struct CloneArgs {
@@ -328,7 +329,8 @@ i64 task_clone(Task *t, const CloneArgs *a); /* threads, fork, vfork */
 i64 task_exit(Task *t, int code);            /* SYS_KEEP: the loop ends */
 _Noreturn void task_exit_group(Task *t, int code);
 void task_leave(Task *t); /* after the loop; does not return in a main thread */
-/* execve, execveat: strings in host memory (guest_string's pointers will do). */
+/* execve, execveat: strings in host memory (guest_string's pointers will do); argv
+ * and envp are of malloc's or NULL, and remain the caller's. */
 i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int flags);
 i64 task_set_tid_address(Task *t, u64 addr);
 i64 task_set_robust_list(Task *t, u64 head, u64 len);
