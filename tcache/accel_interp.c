@@ -17,7 +17,8 @@
 enum {
     MAX_INSNS = 64,       /* a block, unless the options say otherwise */
     MAX_BLOCKS = 1 << 16, /* a thread; then it drops all */
-    RECENT = 4096,        /* slots of the look-aside table; a power of two */
+    CODE_PAGES = 2,
+    RECENT = 4096, /* slots of the look-aside table; a power of two */
 };
 
 struct InterpCache {
@@ -51,6 +52,7 @@ struct InterpThread {
     GHashTable *blocks; /* TbKey -> Block */
     u64 generation;
     Block *recent[RECENT];
+    u8 code[CODE_PAGES * PAGE_SIZE]; /* a copy of what is being translated */
     /* What a host fault needs to know. */
     volatile bool inside; /* this thread reads guest memory for us, or runs a block */
     const Block *volatile block; /* the one that runs; NULL: none */
@@ -180,21 +182,38 @@ static void check_ir(const Ir *ir)
     }
 }
 
+/* A view of space in which the code at pc stands still: another thread may be writing
+ * it.  A block lies in its first page and the next. */
+static Space still_view(InterpThread *t, u64 pc)
+{
+    Space view = *t->cache->space;
+    u64 first = pc & PAGE_MASK;
+
+    for (u64 i = 0; i < CODE_PAGES; i++)
+        if (space_check(&view, first + i * PAGE_SIZE, PAGE_SIZE,
+                        PAGE_MAPPED | PAGE_EXEC))
+            memcpy(t->code + i * PAGE_SIZE, space_host(&view, first + i * PAGE_SIZE),
+                   PAGE_SIZE);
+    view.base = (u8 *)((uintptr_t)t->code - first);
+    return view;
+}
+
 static Block *translate(InterpThread *t, TbKey key)
 {
     InterpCache *c = t->cache;
     u64 start = now_ns();
+    Space view = still_view(t, key.pc);
     Block *b;
     Dis d = {0};
 
-    translate_block(&d, t->ir, c->guest, c->space, key, c->max_insns, NULL);
+    translate_block(&d, t->ir, c->guest, &view, key, c->max_insns, NULL);
     check_ir(t->ir);
     log_ir(LOG_OP, t->ir, key.pc);
     pass_fold(t->ir);
     pass_dead(t->ir);
     check_ir(t->ir);
     log_ir(LOG_OP_OPT, t->ir, key.pc);
-    b = block_new(key, t->ir, c->space);
+    b = block_new(key, t->ir, &view);
     c->blocks++;
     c->guest_insns += t->ir->n_insns;
     c->translate_ns += now_ns() - start;
