@@ -568,35 +568,60 @@ static bool is_head(const Emit *e, const IrExit *x)
     return e->t->loops && x->kind == EXIT_JUMP && x->pc == e->t->head_pc;
 }
 
-/* Leaves by the exit for good.  Closing a loop, a request is looked for first. */
+/* Looks for a request, which leaves towards the same pc as the exit. */
+static void emit_request_check(Emit *e, u32 exit)
+{
+    put0(e, OP_check, FORM_x, exit);
+    if (!e->full)
+        e->fixes[e->n_fixes - 1].to |= EXIT_REQUEST;
+}
+
+/* Leaves by the exit for good.  Closing a loop, a request is looked for first; the
+ * block's own head does that itself. */
 static void emit_leave(Emit *e, u32 exit)
 {
     const IrExit *x = &e->ir->exits[exit];
 
-    if (x->loop || is_head(e, x)) {
-        put0(e, OP_check, FORM_x, exit);
-        if (!e->full) {
-            e->fixes[e->n_fixes - 1].to |= EXIT_REQUEST;
-        }
-    }
-    if (is_head(e, x))
+    if (is_head(e, x)) {
         put_jump_fix(e, FIX_HOT, e->t->body);
-    else
-        put_jump_exit(e, exit);
+        return;
+    }
+    if (x->loop)
+        emit_request_check(e, exit);
+    put_jump_exit(e, exit);
+}
+
+/* The last fix is a branch out of the block: make it one to the block's head. */
+static void turn_to_head(Emit *e)
+{
+    if (e->full)
+        return;
+    e->fixes[e->n_fixes - 1].kind = FIX_HOT;
+    e->fixes[e->n_fixes - 1].to = e->t->body;
 }
 
 /*
- * A branch whose exit closes a loop is turned round: the other way out is the
- * exit, and the loop goes straight on into the check and the jump.
+ * A branch and the jump after it, one of which closes a loop.  To the block's own
+ * head: one branch back.  To another block's: the branch is turned round, and the
+ * loop goes straight on into the check and the jump.
  */
 static bool emit_loop_branch(Emit *e, const Op *op)
 {
     const Op *next = op + 1;
-    const IrExit *x = &e->ir->exits[op->exit];
+    const IrExit *x = &e->ir->exits[op->exit], *y;
 
-    if (!(x->loop || is_head(e, x)) || e->op + 1 >= e->ir->n_ops || next->op != OP_leave)
+    if (e->op + 1 >= e->ir->n_ops || next->op != OP_leave)
         return false;
-    if (e->ir->exits[next->exit].loop)
+    y = &e->ir->exits[next->exit];
+    if (is_head(e, x) || is_head(e, y)) {
+        bool straight = is_head(e, x);
+
+        put_branch(e, straight ? op->op : opposite(op->op), op->in[0], op->in[1], 0);
+        turn_to_head(e);
+        emit_leave(e, straight ? next->exit : op->exit);
+        return true;
+    }
+    if (!x->loop || y->loop)
         return false;
     put_branch(e, opposite(op->op), op->in[0], op->in[1], next->exit);
     emit_leave(e, op->exit);
@@ -748,6 +773,16 @@ static void resolve(Emit *e, u32 cold_start)
     }
 }
 
+/* Once a round, at the head: is there a request? */
+static void emit_head_check(Emit *e)
+{
+    for (u32 i = 0; i < e->ir->n_exits; i++)
+        if (is_head(e, &e->ir->exits[i])) {
+            emit_request_check(e, i);
+            return;
+        }
+}
+
 static void emit_ops(Emit *e)
 {
     const Ir *ir = e->ir;
@@ -831,6 +866,8 @@ bool emit_block(EmitTask *t)
     if (t->loops)
         put_align(e, 16);
     t->body = e->hot.at;
+    if (t->loops)
+        emit_head_check(e);
     emit_ops(e);
     if (e->full || e->hot.at + e->cold.at + 4096 > t->limit)
         return false;

@@ -242,7 +242,8 @@ void put_call_helper(Emit *e, u32 helper)
     put_bytes(e->o, "\xb8", 1); /* mov eax, helper */
     put_u32(e->o, helper);
     put_bytes(e->o, "\xe8", 1); /* call thunk */
-    emit_fix(e, e->o->at, FIX_THUNK, e->t->thunks->call);
+    emit_fix(e, e->o->at, FIX_THUNK,
+             e->plan == e->t->entry_plan ? e->t->thunks->call : e->t->thunks->call_bare);
     put_u32(e->o, 0);
 }
 
@@ -315,6 +316,10 @@ void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan, u8
     put_env_jump(e.o, "\xff\x95", ENV_OFF(call));
     put_plan(&e, plan, true);
     put_bytes(e.o, "\xc3", 1);
+    put_align(&e, 16);
+    thunks->call_bare = e.o->at;
+    put_env_jump(e.o, "\xff\x95", ENV_OFF(call));
+    put_bytes(e.o, "\xc3", 1);
     put_align(&e, 64);
     thunks->end = e.o->at;
     assert(!e.full);
@@ -356,9 +361,7 @@ __asm__(".pushsection .text\n"
         "  mov env_arg+8(%rbp), %rdx\n"
         "  mov env_arg+16(%rbp), %rcx\n"
         "  mov env_helpers(%rbp), %r8\n"
-        "  sub $8, %rsp\n"
-        "  call *(%r8,%rax,8)\n"
-        "  add $8, %rsp\n"
+        "  call *(%r8,%rax,8)\n" /* the two return addresses keep rsp aligned */
         "  mov %rax, env_ret(%rbp)\n"
         "  movq $0, env_call_site(%rbp)\n"
         "  ret\n"

@@ -283,6 +283,7 @@ typedef struct EmitThunks {
     u32 leave;     /* stores them, returns to C with eax */
     u32 jump_miss; /* the jump cache had no answer for the pc in rax */
     u32 call;      /* calls helper eax with Env.arg, result in Env.ret */
+    u32 call_bare; /* the same, but the caller keeps its registers */
     u32 end;
 } EmitThunks;
 

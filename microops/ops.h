@@ -398,13 +398,25 @@ F_SIGN(d, 63)
 F_SIGN(s, 31)
 #undef F_SIGN
 
-/* comparisons: equality is quiet, order signals on any NaN */
-MEANING u64 op_feq_d(Fpr a, Fpr b) { return a[0] == b[0]; }
-MEANING u64 op_flt_d(Fpr a, Fpr b) { return (u64)_mm_comigt_sd(b, a); }
-MEANING u64 op_fle_d(Fpr a, Fpr b) { return (u64)_mm_comige_sd(b, a); }
-MEANING u64 op_feq_s(Fpr a, Fpr b) { return f_s(a)[0] == f_s(b)[0]; }
-MEANING u64 op_flt_s(Fpr a, Fpr b) { return (u64)_mm_comigt_ss(f_s(b), f_s(a)); }
-MEANING u64 op_fle_s(Fpr a, Fpr b) { return (u64)_mm_comige_ss(f_s(b), f_s(a)); }
+/* Comparisons: equality is quiet, order signals on any NaN.  gcc knows a < a to be
+ * false; the asms keep it from dropping the signal, or moving it. */
+#define F_COMPARE(name, compare)                                                       \
+    MEANING u64 op_##name(Fpr a, Fpr b)                                                \
+    {                                                                                  \
+        u64 r;                                                                         \
+                                                                                       \
+        __asm__ volatile("" : "+x"(b));                                                \
+        r = (u64)(compare);                                                            \
+        __asm__ volatile("" : "+r"(r));                                                \
+        return r;                                                                      \
+    }
+F_COMPARE(feq_d, a[0] == b[0])
+F_COMPARE(flt_d, _mm_comigt_sd(b, a)) /* gcc 12: lt, le and eq hold for NaN */
+F_COMPARE(fle_d, _mm_comige_sd(b, a))
+F_COMPARE(feq_s, f_s(a)[0] == f_s(b)[0])
+F_COMPARE(flt_s, _mm_comigt_ss(f_s(b), f_s(a)))
+F_COMPARE(fle_s, _mm_comige_ss(f_s(b), f_s(a)))
+#undef F_COMPARE
 
 /* RISC-V's fclass mask: bit 0 -inf ... bit 9 quiet NaN */
 #define F_CLASS(name, T, FRAC, EXPS)                                                   \

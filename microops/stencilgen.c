@@ -1,532 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Build tool: stencilgen NAME OUT.c OBJECT... reads the objects compiled from
- * stencils.c and writes their stencils as tables (stencil.h).  It owns the rules a
- * stencil must keep, and fails the build with the op's name when one is broken.
- * Every variant it writes down as a shape plus fields has been rebuilt from them
- * and compared with the compiler's bytes.
+ * Build tool: stencilgen [-stats] NAME OUT.c OBJECT... reads the objects compiled
+ * from stencils.c (stencil_read.c) and writes their stencils as tables (stencil.h).
+ * It owns how variants become shapes: every variant it writes down as a shape plus
+ * fields has been rebuilt from them and compared with the compiler's bytes.
  */
-#include <elf.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stencil.h"
+#include "stencil_read.h"
 
-enum { MAX_VARIANTS = 13 * 13 * 13, MAX_SHAPES = 8192, MAX_RANK = 13 };
-
-static const char *const op_names[] = {
-#define OP(name, sig, flags) #name,
-#include "ops.def"
-#undef OP
-};
-enum { N_OPS = ARRAY_SIZE(op_names) };
-
-static const char *const form_names[] = {
-#define X(name, operands) #name,
-    STENCIL_FORMS(X)
-#undef X
-};
-static const char *const form_operands[] = {
-#define X(name, operands) operands,
-    STENCIL_FORMS(X)
-#undef X
-};
-
-const u8 numbers_r[HOST_R] = {3, 12, 13, 14, 15, 8, 9, 10, 11, 6, 7, 0, 1};
-const u8 numbers_f[HOST_F] = {4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2};
-
-/* One function of the object, cut to a stencil. */
-typedef struct Variant {
-    const char *name;
-    u8 code[STENCIL_MAX], sample[STENCIL_MAX];
-    u32 hot, len; /* len: hot and cold */
-    u32 sample_len;
-    StencilHole holes[STENCIL_HOLES];
-    u32 n_holes;
-    u16 vector; /* bit 0: 1; then four bits an operand */
-    u8 alias;   /* which pairs of operands are one register */
-    u16 shape;
-    bool present;
-} Variant;
-
-typedef struct Object {
-    u8 *file;
-    size_t size;
-    const Elf64_Shdr *sections;
-    const Elf64_Sym *symbols;
-    u32 n_symbols, n_relocs, text;
-    const char *strings;
-    Elf64_Rela *relocs; /* of .text, by offset */
-} Object;
+enum { MAX_SHAPES = 8192, MAX_RANK = 13 };
 
 static struct {
-    StencilFamily family[N_OPS][FORM_COUNT];
+    StencilFamily family[STENCIL_OPS][FORM_COUNT];
     Stencil stencils[MAX_SHAPES];
-    u32 n_stencils, n_bytes, n_fields, n_holes, n_shape_of;
+    u32 n_stencils, n_bytes, n_fields, n_holes, n_shape_of, n_families;
     u8 bytes[1 << 20], shape_of[1 << 20];
     StencilField fields[1 << 16];
-    StencilHole holes[1 << 14];
+    StencilHole holes[1 << 16];
 } out;
-
-static Variant *families[N_OPS][FORM_COUNT];
-
-static void die(const char *name, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fprintf(stderr, "stencilgen: %s: ", name);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    exit(1);
-}
-
-/* ---- reading the object ---- */
-
-static u8 *read_file(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    u8 *data;
-
-    if (!f)
-        die(path, "cannot be read");
-    fseek(f, 0, SEEK_END);
-    *size = (size_t)ftell(f);
-    rewind(f);
-    data = malloc(*size + 1);
-    if (!data || fread(data, 1, *size, f) != *size)
-        die(path, "cannot be read");
-    fclose(f);
-    return data;
-}
-
-static int by_offset(const void *a, const void *b)
-{
-    const Elf64_Rela *x = a, *y = b;
-
-    return x->r_offset < y->r_offset ? -1 : x->r_offset > y->r_offset;
-}
-
-static Object open_object(const char *path)
-{
-    Object o = {0};
-    const Elf64_Ehdr *e;
-
-    o.file = read_file(path, &o.size);
-    e = (const Elf64_Ehdr *)o.file;
-    if (o.size < sizeof *e || memcmp(e->e_ident, ELFMAG, SELFMAG) ||
-        e->e_type != ET_REL || e->e_machine != EM_X86_64)
-        die(path, "not an x86-64 object");
-    o.sections = (const Elf64_Shdr *)(o.file + e->e_shoff);
-    const char *names = (const char *)o.file + o.sections[e->e_shstrndx].sh_offset;
-
-    for (u32 i = 0; i < e->e_shnum; i++) {
-        const Elf64_Shdr *s = &o.sections[i];
-        const char *name = names + s->sh_name;
-
-        if (!strcmp(name, ".text"))
-            o.text = i;
-        if (s->sh_type == SHT_SYMTAB) {
-            o.symbols = (const Elf64_Sym *)(o.file + s->sh_offset);
-            o.n_symbols = (u32)(s->sh_size / sizeof *o.symbols);
-            o.strings = (const char *)o.file + o.sections[s->sh_link].sh_offset;
-        }
-        if (!strcmp(name, ".rela.text")) {
-            o.relocs = (Elf64_Rela *)(o.file + s->sh_offset);
-            o.n_relocs = (u32)(s->sh_size / sizeof *o.relocs);
-            qsort(o.relocs, o.n_relocs, sizeof *o.relocs, by_offset);
-        }
-    }
-    return o;
-}
-
-static u64 read_uleb(const u8 **p)
-{
-    u64 v = 0;
-
-    for (u32 shift = 0;; shift += 7) {
-        u8 b = *(*p)++;
-
-        v |= (u64)(b & 127) << shift;
-        if (!(b & 128))
-            return v;
-    }
-}
-
-/* A function that moves the stack pointer says so in its unwind entry: a list of
- * instructions that is empty (nops) for every other. */
-static void refuse_frames(const Object *o)
-{
-    const Elf64_Ehdr *e = (const Elf64_Ehdr *)o->file;
-    const char *names = (const char *)o->file + o->sections[e->e_shstrndx].sh_offset;
-    const u8 *p = NULL, *end = NULL;
-    const Elf64_Rela *r = NULL;
-    u32 fde = 0;
-
-    for (u32 i = 0; i < e->e_shnum; i++) {
-        const Elf64_Shdr *s = &o->sections[i];
-
-        if (!strcmp(names + s->sh_name, ".eh_frame"))
-            p = o->file + s->sh_offset, end = p + s->sh_size;
-        if (!strcmp(names + s->sh_name, ".rela.eh_frame"))
-            r = (const Elf64_Rela *)(o->file + s->sh_offset);
-    }
-    if (!p || !r)
-        die("object", "no unwind table: cannot tell which stencils have a frame");
-    while (p < end) {
-        u32 len = *(const u32 *)p, id = *(const u32 *)(p + 4);
-        const u8 *next = p + 4 + len, *q = p + 16;
-
-        if (id) {
-            u64 start = (u64)r[fde++].r_addend;
-
-            for (q += read_uleb(&q); q < next; q++)
-                if (*q)
-                    for (u32 s = 0; s < o->n_symbols; s++)
-                        if (o->symbols[s].st_value == start &&
-                            ELF64_ST_TYPE(o->symbols[s].st_info) == STT_FUNC)
-                            die(o->strings + o->symbols[s].st_name,
-                                "has a stack frame (too many values for the free "
-                                "registers, or a call)");
-        }
-        p = next;
-    }
-}
-
-/* ---- one function -> one variant ---- */
-
-static void wr32(u8 *p, u32 v) { memcpy(p, &v, 4); }
-
-static void add_hole(Variant *v, HoleKind kind, u32 at, i64 addend)
-{
-    if (v->n_holes == STENCIL_HOLES)
-        die(v->name, "more than %d holes", STENCIL_HOLES);
-    if (addend != (i16)addend)
-        die(v->name, "addend %lld out of range", (long long)addend);
-    v->holes[v->n_holes++] = (StencilHole){kind, (u8)at, (i16)addend};
-}
-
-/* Where the one short conditional jump to `dest` stands; -1: none or several. */
-static i32 find_jcc(const Variant *v, u32 dest)
-{
-    i32 found = -1;
-
-    for (u32 p = 0; p + 2 <= v->len && p < dest; p++)
-        if ((v->code[p] & 0xf0) == 0x70 && p + 2 + (u32)(i32)(i8)v->code[p + 1] == dest) {
-            if (found >= 0)
-                return -1;
-            found = (i32)p;
-        }
-    return found;
-}
-
-/* Widens the short jcc at p to one with a 32-bit displacement and a hole. */
-static void widen_jcc(Variant *v, u32 p, u8 cc, HoleKind kind)
-{
-    memmove(v->code + p + 6, v->code + p + 2, v->len - p - 2);
-    v->code[p] = 0x0f;
-    v->code[p + 1] = 0x80 | cc;
-    wr32(v->code + p + 2, 0);
-    for (u32 i = 0; i < v->n_holes; i++)
-        if (v->holes[i].at > p)
-            v->holes[i].at += 4;
-    v->len += 4;
-    v->hot += 4;
-    add_hole(v, kind, p + 2, 0);
-}
-
-static void cut(Variant *v, u32 at, u32 n)
-{
-    memmove(v->code + at, v->code + at + n, v->len - at - n);
-    v->len -= n;
-    for (u32 i = 0; i < v->n_holes; i++)
-        if (v->holes[i].at > at)
-            v->holes[i].at -= (u8)n;
-}
-
-enum { TO_NEXT, TO_EXIT };
-typedef struct Jumps {
-    u32 at[8]; /* of the E9 byte */
-    u8 to[8];
-    u32 n;
-} Jumps;
-
-/* "jcc L; jmp next; L: jmp exit" (or the two the other way round) becomes one jcc. */
-static bool shape_branch(Variant *v, const Jumps *j)
-{
-    u32 first, second;
-    i32 p;
-
-    if (j->n != 2 || j->to[0] == j->to[1] || j->at[1] + 5 != v->len)
-        return false;
-    first = j->at[0], second = j->at[1];
-    p = find_jcc(v, second);
-    if (p < 0 || (u32)p + 2 != first)
-        return false;
-    u8 cc = (v->code[p] & 15) ^ (j->to[1] == TO_NEXT);
-
-    v->len = v->hot = first;
-    widen_jcc(v, (u32)p, cc, HOLE_EXIT);
-    return true;
-}
-
-/* "jcc L; ...indirect jump; L: jmp exit": the indirect jump is the end. */
-static bool shape_indirect(Variant *v, const Jumps *j)
-{
-    i32 p;
-
-    if (j->n != 1 || j->to[0] != TO_EXIT || j->at[0] + 5 != v->len)
-        return false;
-    p = find_jcc(v, j->at[0]);
-    if (p < 0)
-        return false;
-    v->len = v->hot = j->at[0];
-    widen_jcc(v, (u32)p, v->code[p] & 15, HOLE_EXIT);
-    return true;
-}
-
-/* A condition that never or always holds leaves nothing to jump over. */
-static bool shape_always(Variant *v, const Jumps *j)
-{
-    if (j->n != 1 || j->to[0] != TO_EXIT || j->at[0] + 5 != v->len)
-        return false;
-    add_hole(v, HOLE_EXIT, j->at[0] + 1, 0);
-    return true;
-}
-
-/* "...jcc L; jmp next; L: cold; jmp next": the cold part moves out of line. */
-static bool shape_cold(Variant *v, const Jumps *j)
-{
-    i32 p;
-
-    if (j->n != 2 || j->to[0] != TO_NEXT || j->to[1] != TO_NEXT ||
-        j->at[1] + 5 != v->len)
-        return false;
-    p = find_jcc(v, j->at[0] + 5);
-    if (p < 0)
-        return false;
-    for (u32 q = 0; q < v->len; q++) /* no other way into or out of the cold part */
-        if (q != (u32)p && q + 2 < j->at[0] && (v->code[q] & 0xf0) == 0x70 &&
-            (i8)v->code[q + 1] > 0 && q + 2 + v->code[q + 1] > j->at[0] &&
-            q + 2 + v->code[q + 1] < v->len)
-            return false;
-    v->hot = j->at[0];
-    add_hole(v, HOLE_BACK, j->at[1] + 1, 0);
-    cut(v, j->at[0], 5);
-    widen_jcc(v, (u32)p, v->code[p] & 15, HOLE_COLD);
-    return true;
-}
-
-/* Straight code, or code that jumps about inside: jumps to next go to the end. */
-static void shape_plain(Variant *v, const Jumps *j)
-{
-    bool tail = j->n && j->at[j->n - 1] + 5 == v->len;
-    bool turns_back = v->len > 2 && v->code[v->len - 2] == 0xeb && v->code[v->len - 1] > 127;
-
-    if (!j->n || !(tail || turns_back))
-        die(v->name, "does not end in a tail call to hole_next");
-    if (tail)
-        v->len -= 5;
-    v->hot = v->len;
-    for (u32 i = 0; i < j->n - tail; i++)
-        wr32(v->code + j->at[i] + 1, v->len - (j->at[i] + 5));
-    for (u32 i = 0; i < j->n; i++)
-        if (j->to[i] != TO_NEXT)
-            die(v->name, "leaves in a way that is not one conditional jump");
-}
-
-static void read_relocs(const Object *o, Variant *v, const Elf64_Sym *sym, u32 *r,
-                        Jumps *jumps)
-{
-    u64 start = sym->st_value, end = start + sym->st_size;
-
-    while (*r < o->n_relocs && o->relocs[*r].r_offset < start)
-        ++*r;
-    for (; *r < o->n_relocs && o->relocs[*r].r_offset < end; ++*r) {
-        const Elf64_Rela *rel = &o->relocs[*r];
-        u32 at = (u32)(rel->r_offset - start), type = ELF64_R_TYPE(rel->r_info);
-        const Elf64_Sym *to = &o->symbols[ELF64_R_SYM(rel->r_info)];
-        const char *name = o->strings + to->st_name;
-        bool next = !strcmp(name, "hole_next"), exits = !strcmp(name, "hole_exit");
-
-        if (next || exits) {
-            if (v->code[at - 1] != 0xe9 || jumps->n == 8 || rel->r_addend != -4)
-                die(v->name, "uses %s other than by a tail call", name);
-            jumps->at[jumps->n] = at - 1;
-            jumps->to[jumps->n++] = next ? TO_NEXT : TO_EXIT;
-        } else if (!strcmp(name, "hole_imm") && type == R_X86_64_32S) {
-            add_hole(v, HOLE_IMM32, at, rel->r_addend);
-        } else if (!strcmp(name, "hole_env") && type == R_X86_64_32S) {
-            add_hole(v, HOLE_ENV32, at, rel->r_addend);
-        } else if (type == R_X86_64_32) {
-            die(v->name, "takes %s as an unsigned 32-bit value", name);
-        } else {
-            die(v->name, "refers to \"%s\": a stencil can carry no constant pool and "
-                         "call nothing",
-                *name ? name : "a section of its own");
-        }
-    }
-}
-
-static void read_variant(const Object *o, const Elf64_Sym *sym, u32 *r, Variant *v)
-{
-    Jumps jumps = {0};
-
-    if (sym->st_size > STENCIL_MAX - 8)
-        die(v->name, "is %llu bytes long", (unsigned long long)sym->st_size);
-    memcpy(v->code, o->file + o->sections[o->text].sh_offset + sym->st_value,
-           sym->st_size);
-    v->len = v->hot = (u32)sym->st_size;
-    read_relocs(o, v, sym, r, &jumps);
-    if (!shape_branch(v, &jumps) && !shape_indirect(v, &jumps) &&
-        !shape_always(v, &jumps) && !shape_cold(v, &jumps))
-        shape_plain(v, &jumps);
-    v->present = true;
-}
-
-/* ---- names ---- */
-
-static int find_name(const char *const *names, u32 n, const char *s, size_t len)
-{
-    for (u32 i = 0; i < n; i++)
-        if (strlen(names[i]) == len && !memcmp(names[i], s, len))
-            return (int)i;
-    return -1;
-}
-
-static u32 radix(char operand) { return operand == 'R' ? HOST_R : HOST_F; }
-
-static u32 variant_count(const char *operands)
-{
-    u32 n = 1;
-
-    for (; *operands; operands++)
-        n *= radix(*operands);
-    return n;
-}
-
-static u8 alias_of(const char *operands, const u32 *regs)
-{
-    u8 alias = 0;
-
-    for (u32 i = 0; operands[i]; i++)
-        for (u32 k = i + 1; operands[k]; k++)
-            if (operands[i] == operands[k] && regs[i] == regs[k])
-                alias |= (u8)(1 << (i + k));
-    return alias;
-}
-
-/* Is operand k the same register as an earlier one?  Its number then counts once. */
-static bool repeats(const char *operands, const u32 *regs, u32 k)
-{
-    for (u32 i = 0; i < k; i++)
-        if (operands[i] == operands[k] && regs[i] == regs[k])
-            return true;
-    return false;
-}
-
-/* "add__rr__3_4" -> family and variant; sample 'b' if so named. */
-static Variant *place_variant(const char *name, char *sample)
-{
-    const char *form = strstr(name, "__"), *rest;
-    int op, f;
-    u32 index = 0, regs[3] = {0};
-    u16 vector = 1;
-
-    if (!form || !(rest = strstr(form + 2, "__")))
-        die(name, "is not named op__form__operands");
-    op = find_name(op_names, N_OPS, name, (size_t)(form - name));
-    f = find_name(form_names, FORM_COUNT, form + 2, (size_t)(rest - form - 2));
-    if (op < 0 || f < 0)
-        die(name, "names no op or no form");
-    rest += 2;
-    for (u32 k = 0; form_operands[f][k]; k++) {
-        char class = form_operands[f][k];
-        u32 reg = (u32)strtoul(rest, (char **)&rest, 10);
-
-        if (reg >= radix(class))
-            die(name, "operand %u out of range", k);
-        regs[k] = reg;
-        index = index * radix(class) + reg;
-        if (!repeats(form_operands[f], regs, k))
-            vector |= (u16)((class == 'R' ? numbers_r : numbers_f)[reg] << (1 + 4 * k));
-        if (*rest == '_' && rest[1] != '_')
-            rest++;
-    }
-    *sample = !strncmp(rest, "__", 2) ? rest[2] : 0;
-    if (!families[op][f])
-        families[op][f] = calloc(variant_count(form_operands[f]), sizeof(Variant));
-    families[op][f][index].vector = vector;
-    families[op][f][index].alias = alias_of(form_operands[f], regs);
-    return &families[op][f][index];
-}
-
-/* Two samples differ in one immediate: that is the hole. */
-static void join_samples(Variant *v, const Variant *b)
-{
-    static const struct {
-        u64 a, b;
-        u32 size;
-        HoleKind kind;
-    } pairs[] = {{SAMPLE_64A, SAMPLE_64B, 8, HOLE_IMM64},
-                 {SAMPLE_32A, SAMPLE_32B, 4, HOLE_IMM32},
-                 {SAMPLE_8A, SAMPLE_8B, 1, HOLE_IMM8}};
-    u32 at = 0;
-
-    if (v->len != b->len)
-        die(v->name, "its two samples differ in length");
-    while (at < v->len && v->code[at] == b->code[at])
-        at++;
-    for (u32 i = 0; i < ARRAY_SIZE(pairs); i++) {
-        u32 n = pairs[i].size;
-
-        if (at + n <= v->len && !memcmp(v->code + at, &pairs[i].a, n) &&
-            !memcmp(b->code + at, &pairs[i].b, n) &&
-            !memcmp(v->code + at + n, b->code + at + n, v->len - at - n)) {
-            memset(v->code + at, 0, n);
-            add_hole(v, pairs[i].kind, at, 0);
-            return;
-        }
-    }
-    die(v->name, "its two samples differ in more than an immediate");
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const Elf64_Sym *x = *(const Elf64_Sym *const *)a, *y = *(const Elf64_Sym *const *)b;
-
-    return x->st_value < y->st_value ? -1 : x->st_value > y->st_value;
-}
-
-static void read_object(const char *path)
-{
-    Object o = open_object(path);
-    const Elf64_Sym **order = calloc(o.n_symbols, sizeof *order);
-    Variant b;
-    u32 n = 0, r = 0;
-
-    refuse_frames(&o);
-    for (u32 i = 0; i < o.n_symbols; i++)
-        if (ELF64_ST_TYPE(o.symbols[i].st_info) == STT_FUNC)
-            order[n++] = &o.symbols[i];
-    qsort(order, n, sizeof *order, by_value);
-    for (u32 i = 0; i < n; i++) {
-        char sample;
-        Variant *v = place_variant(o.strings + order[i]->st_name, &sample);
-
-        if (sample != 'b') {
-            v->name = o.strings + order[i]->st_name;
-            read_variant(&o, order[i], &r, v);
-        } else {
-            memset(&b, 0, sizeof b);
-            b.name = o.strings + order[i]->st_name;
-            read_variant(&o, order[i], &r, &b);
-            join_samples(v, &b);
-        }
-    }
-    free(order);
-}
 
 /* ---- variants -> shapes ---- */
 
@@ -589,8 +82,7 @@ static void affine_mask(const Affine *m, u16 unit, u8 *bytes, u32 len)
 static bool same_kind(const Variant *a, const Variant *b)
 {
     return a->alias == b->alias && a->len == b->len && a->hot == b->hot &&
-           a->n_holes == b->n_holes &&
-           !memcmp(a->holes, b->holes, sizeof a->holes);
+           a->n_holes == b->n_holes && !memcmp(a->holes, b->holes, sizeof a->holes);
 }
 
 static void apply_fields(u8 *code, const Stencil *s, u16 vector)
@@ -603,7 +95,10 @@ static void apply_fields(u8 *code, const Stencil *s, u16 vector)
     }
 }
 
-static bool bit_at(const u8 *p, u32 bit) { return p[bit >> 3] >> (bit & 7) & 1; }
+static bool bit_at(const u8 *p, u32 bit)
+{
+    return p[bit >> 3] >> (bit & 7) & 1;
+}
 
 /*
  * Reads fields off the masks: bits 0-2 of a number side by side in a byte, bit 3
@@ -618,9 +113,9 @@ static void find_fields(const Affine *m, Stencil *s, u32 n_operands, u32 len)
         for (u32 b = 0; b < 4; b++)
             affine_mask(m, (u16)(1 << (1 + 4 * k + b)), mask[b], len);
         for (u32 bit = 0; bit < len * 8; bit++) {
-            bool low = (bit & 7) <= 5 && (bit_at(mask[0], bit) ||
-                                          bit_at(mask[1], bit + 1) ||
-                                          bit_at(mask[2], bit + 2));
+            bool low =
+                (bit & 7) <= 5 && (bit_at(mask[0], bit) || bit_at(mask[1], bit + 1) ||
+                                   bit_at(mask[2], bit + 2));
 
             if (low && (bit & 7) % 3 == 0)
                 out.fields[out.n_fields++] = (StencilField){(u16)bit, 0, (u16)k};
@@ -635,8 +130,10 @@ static u32 new_stencil(const Variant *v)
 {
     Stencil *s = &out.stencils[out.n_stencils];
 
-    if (out.n_stencils + 1 >= MAX_SHAPES)
-        die(v->name, "too many shapes");
+    if (out.n_stencils + 1 >= MAX_SHAPES ||
+        out.n_bytes + STENCIL_MAX > sizeof out.bytes ||
+        out.n_holes + STENCIL_HOLES >= UINT16_MAX || out.n_fields + 512 >= UINT16_MAX)
+        stencil_refuse(v->name, "too many shapes");
     s->bytes = out.n_bytes;
     s->hot = (u8)v->hot;
     s->cold = (u8)(v->len - v->hot);
@@ -657,7 +154,7 @@ static u32 new_stencil(const Variant *v)
 static void make_shape(Variant *all, u32 count, Variant *seed, u32 n_operands)
 {
     Affine m = {0};
-    u32 id = new_stencil(seed), fields = out.n_fields;
+    u32 id = new_stencil(seed);
     Stencil *s = &out.stencils[id];
     u8 *base = out.bytes + s->bytes;
 
@@ -678,9 +175,8 @@ static void make_shape(Variant *all, u32 count, Variant *seed, u32 n_operands)
         if (!memcmp(code, all[i].code, seed->len))
             all[i].shape = (u16)id;
         else if (&all[i] == seed)
-            die(seed->name, "its own shape does not rebuild it");
+            stencil_refuse(seed->name, "its own shape does not rebuild it");
     }
-    (void)fields;
 }
 
 /* ---- brief forms: a byte where the immediate fits one ---- */
@@ -707,7 +203,7 @@ static bool make_brief(Variant *v, const StencilHole *h)
     return true;
 }
 
-static void add_brief(u32 id, u32 n_operands)
+static void add_brief(u32 id)
 {
     Stencil *s = &out.stencils[id], *b;
     Variant v = {.name = "brief", .hot = s->hot, .len = (u32)(s->hot + s->cold)};
@@ -725,7 +221,7 @@ static void add_brief(u32 id, u32 n_operands)
         return;
     h->kind = h->kind == HOLE_IMM32 ? HOLE_IMM8 : HOLE_ENV8;
     cut_bit = h->at * 8u;
-    cut(&v, h->at + 1u, 3);
+    variant_cut(&v, h->at + 1u, 3);
     v.hot -= 3;
     b = &out.stencils[new_stencil(&v)];
     for (u32 i = 0; i < s->n_fields; i++) {
@@ -739,29 +235,33 @@ static void add_brief(u32 id, u32 n_operands)
     s->brief = (u16)(b - out.stencils);
 }
 
-static void make_family(u32 op, u32 form)
+static void make_family(const Families *families, u32 op, Form form)
 {
-    Variant *all = families[op][form];
-    u32 count = variant_count(form_operands[form]);
-    u32 n_operands = (u32)strlen(form_operands[form]), first = out.n_stencils;
+    Variant *all = families->all[op][form];
+    u32 count = variant_count(form);
+    u32 n_operands = (u32)strlen(stencil_form_operands[form]), first = out.n_stencils;
     StencilFamily *f = &out.family[op][form];
 
     for (u32 i = 0; i < count; i++)
         if (all[i].present && !all[i].shape)
             make_shape(all, count, &all[i], n_operands);
     if (out.n_stencils - first > 255)
-        die(all[0].name, "more than 255 shapes");
+        stencil_refuse(all[0].name, "more than 255 shapes");
+    out.n_families++;
     f->first = (u16)first;
     f->n_shapes = (u16)(out.n_stencils - first);
     f->shape_of = out.n_shape_of;
     for (u32 i = 0; i < count; i++) {
         if (!all[i].present)
-            die(op_names[op], "form %s: register combination %u is missing",
-                form_names[form], i);
+            stencil_refuse(stencil_op_names[op],
+                           "form %s: register combination %u is missing",
+                           stencil_form_names[form], i);
+        if (all[i].half)
+            stencil_refuse(all[i].name, "its second sample is missing");
         out.shape_of[out.n_shape_of++] = (u8)(all[i].shape - first);
     }
     for (u32 i = first; i < first + f->n_shapes; i++)
-        add_brief(i, n_operands);
+        add_brief(i);
 }
 
 /* ---- writing ---- */
@@ -799,13 +299,13 @@ static void write_tables(const char *path, const char *name)
     FILE *f = fopen(path, "w");
 
     if (!f)
-        die(path, "cannot be written");
+        stencil_refuse(path, "cannot be written");
     fprintf(f, "/* Written by stencilgen. */\n#include \"microops/stencil.h\"\n");
     write_bytes(f, "bytes", out.bytes, out.n_bytes);
     write_bytes(f, "shape_of", out.shape_of, out.n_shape_of);
     write_stencils(f);
     fprintf(f, "static const StencilFamily family[][FORM_COUNT] = {\n");
-    for (u32 op = 0; op < N_OPS; op++)
+    for (u32 op = 0; op < STENCIL_OPS; op++)
         for (u32 form = 0; form < FORM_COUNT; form++)
             if (out.family[op][form].first)
                 fprintf(f, "[%u][%u] = {%u,%u,%u},\n", op, form,
@@ -816,22 +316,40 @@ static void write_tables(const char *path, const char *name)
             "stencils, bytes, fields, holes, shape_of,\n    sizeof family + sizeof "
             "stencils + sizeof bytes + sizeof fields + sizeof holes + sizeof "
             "shape_of};\n",
-            N_OPS, name, name);
+            STENCIL_OPS, name, name);
     if (fclose(f))
-        die(path, "cannot be written");
+        stencil_refuse(path, "cannot be written");
+}
+
+/* One line for whoever watches the build. */
+static void print_stats(const char *name)
+{
+    size_t size = out.n_bytes + out.n_shape_of + out.n_stencils * sizeof(Stencil) +
+                  out.n_fields * sizeof(StencilField) +
+                  out.n_holes * sizeof(StencilHole) + sizeof out.family;
+
+    printf("stencils %s: %u families, %u variants in %u shapes, %zu KB\n", name,
+           out.n_families, out.n_shape_of, out.n_stencils - 1, (size + 1023) / 1024);
 }
 
 int main(int argc, char **argv)
 {
+    static Families families;
+    bool stats = argc > 1 && !strcmp(argv[1], "-stats");
+
+    argv += stats;
+    argc -= stats;
     if (argc < 4)
-        die("usage", "stencilgen NAME OUT.c OBJECT...");
+        stencil_refuse("usage", "stencilgen [-stats] NAME OUT.c OBJECT...");
     out.n_stencils = 1; /* 0: none */
     for (int i = 3; i < argc; i++)
-        read_object(argv[i]);
-    for (u32 op = 0; op < N_OPS; op++)
-        for (u32 form = 0; form < FORM_COUNT; form++)
-            if (families[op][form])
-                make_family(op, form);
+        families_read(&families, argv[i]);
+    for (u32 op = 0; op < STENCIL_OPS; op++)
+        for (Form form = 0; form < FORM_COUNT; form++)
+            if (families.all[op][form])
+                make_family(&families, op, form);
     write_tables(argv[2], argv[1]);
+    if (stats)
+        print_stats(argv[1]);
     return 0;
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 #include "../microops/stencil.h"
-#include "tb.h"
+#include "trace.h"
 
 static u64 now_ns(void)
 {
@@ -60,6 +60,12 @@ static void log_out_asm(Cache *c, const EmitTask *t, const Ir *ir)
 
     if (!f)
         return;
+    if (t->op_at[0] > t->at) {
+        fprintf(f, "  (entry)\n");
+        disas_host(f, c->write + t->at, t->op_at[0] - t->at,
+                   (u64)(uintptr_t)(c->exec + t->at));
+        fputc('\n', f);
+    }
     for (u32 i = 0; i < ir->n_ops; i++) {
         const Op *op = &ir->ops[i];
         u32 from = t->op_at[i], to = t->op_at[i + 1];
@@ -156,18 +162,23 @@ static u32 bytes_read(const Ir *ir)
 /* ---- the pipeline ---- */
 
 /* Guest bytes -> micro-ops, from pages that cannot change meanwhile. */
-static void read_block(Cache *c, TbKey key, Ir *ir, const Follow *follow, bool *hot)
+static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
 {
-    u32 max = key.flags & KEY_STEP ? 1 : c->options.max_insns;
+    u32 max = key.flags & KEY_STEP ? 1 : tracer ? TRACE_INSNS : c->options.max_insns;
     TbKey plain = {key.pc, key.flags & ~KEY_STEP};
     Dis dis;
 
     for (u32 tries = 0; tries < 4; tries++) {
-        translate_block(&dis, ir, c->guest, c->space, plain, max, follow);
+        if (tracer)
+            trace_begin(tracer, c, key);
+        translate_block(&dis, ir, c->guest, c->space, plain, max,
+                        tracer ? &tracer->follow : NULL);
         if (key.flags & KEY_STEP || protect_pages(c, ir, hot))
             break;
     }
     if (*hot) {
+        if (tracer)
+            tracer->loops = false;
         translate_block(&dis, ir, c->guest, c->space, plain, HOT_MAX_INSNS, NULL);
         translate_block(&dis, ir, c->guest, c->space, plain,
                         MIN(insns_to_store(ir), HOT_MAX_INSNS), NULL);
@@ -198,6 +209,8 @@ static bool emit(Cache *c, Tb *tb, const Ir *ir, EmitTask *t, u32 check)
     t->n_helpers = c->guest->regs.n_helpers;
     t->plan = &c->plans[tb->plan];
     t->entry_plan = &c->plans[0];
+    t->loops = tb->loops;
+    t->head_pc = tb->pc;
     t->check_len = check;
     t->check_bytes = space_host(c->space, tb->pc);
     t->notes = log_on(LOG_OUT_ASM);
@@ -251,6 +264,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     Ir *ir = c->ir;
     Tb *tb = &c->tbs[c->n_tbs];
     bool hot = false, wanted;
+    Tracer tracer;
     u64 began = c->timed ? now_ns() : 0;
 
     if (!room_for_block(c))
@@ -258,8 +272,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     code_make_ready(c);
     *tb = (Tb){.pc = key.pc, .flags = key.flags, .trace = trace,
                .count = (i32)c->options.hot};
-    t->loops = false;
-    read_block(c, key, ir, NULL, &hot);              /* bytes -> micro-ops       */
+    read_block(c, key, ir, trace ? &tracer : NULL, &hot); /* bytes -> micro-ops  */
     wanted = log_mask && log_wants(key.pc);
     if (wanted && log_on(LOG_IN_ASM))
         log_in_asm(c, ir);
@@ -268,6 +281,8 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     if (trace) {
         pass_fold(ir);                               /* constants, identities    */
         pass_dead(ir);                               /* results nobody reads     */
+        tb->loops = tracer.loops;
+        tb->plan = trace_plan(c, ir, tb->loops);     /* values -> host registers */
     }
     if (wanted)
         log_ir(LOG_OP_OPT, "OP_OPT", ir);

@@ -83,6 +83,8 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
     if (!c)
         return NULL;
     c->options = *options;
+    if (!c->options.hot)
+        c->options.hot = HOT_DEFAULT;
     c->guest = guest;
     c->space = space;
     pthread_mutex_init(&c->lock, NULL);

@@ -21,7 +21,7 @@ typedef struct Tb {
     u32 in_first;  /* exits linked to this block; exit number + 1 */
     u16 plan;      /* index into Cache.plans */
     u8 state;      /* TB_* */
-    bool trace;
+    bool trace, loops; /* loops: its own successor */
 } Tb;
 
 enum { TB_ALIVE = 1, TB_DEAD = 2 };
@@ -51,6 +51,7 @@ enum {
     CODE_MARGIN = 64 << 10, /* no block is begun closer to the end */
     HASH_BITS = 20,
     MAX_PLANS = 4096,
+    HOT_DEFAULT = 500,
     HOT_PAGE_FAULTS = 8,    /* writes to its code before a page is hot */
     HOT_MAX_INSNS = 16,     /* longest block on such a page */
 };
@@ -125,7 +126,7 @@ static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c-
 static inline u32 jump_slot(u64 pc) { return pc >> 1 & (JUMP_CACHE_SIZE - 1); }
 
 /* ---- gen.c ---- */
-/* Translates the block; the lock is held.  NULL: the cache is full (flush it). */
+/* Translates the block (as a trace, if it is hot); the lock is held.  NULL: the cache is full (flush it). */
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace);
 
 /* ---- chain.c ---- */

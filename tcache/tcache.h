@@ -17,10 +17,12 @@ typedef struct CacheOptions {
     size_t code_size;  /* bytes of code buffer; 0: the default */
     u32 max_insns;     /* longest block; 1: -one-insn-per-tb; 0: the default */
     u32 hot;           /* entries before a block is translated again, as a trace;
-                          0: never */
+                          0: the default; HOT_NEVER */
     bool no_v3;        /* baseline stencils even where the host has x86-64-v3 */
     bool interp;       /* run the micro-ops' meanings, generate no code */
 } CacheOptions;
+
+enum { HOT_NEVER = 0x7fffffff };
 
 typedef struct CacheStats {
     u64 blocks, traces, guest_insns, host_bytes, meta_bytes, translate_ns;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside tcache: how a trace is led and which values it keeps in registers. */
+#ifndef TESSERA_TRACE_H
+#define TESSERA_TRACE_H
+
+#include "tb.h"
+
+enum { TRACE_BLOCKS = 64, TRACE_INSNS = 256 };
+
+typedef struct Tracer {
+    Cache *cache;
+    TbKey key;
+    Follow follow;
+    u64 seen[TRACE_BLOCKS];
+    u32 n_seen;
+    bool loops; /* it came back to its head */
+} Tracer;
+
+void trace_begin(Tracer *t, Cache *c, TbKey key);
+/* The plan for a trace (index into Cache.plans; 0: the default); room is the caller's
+ * to have checked. */
+u16 trace_plan(Cache *c, const Ir *ir, bool loops);
+
+#endif
