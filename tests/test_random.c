@@ -57,7 +57,7 @@ static void child(const char *runner, const char *const *args, const char *file,
     const char *argv[8];
     int n = 0, fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
-    if (fd < 0 || dup2(fd, 1) < 0)
+    if (fd < 0 || dup2(fd, 1) < 0 || dup2(open("/dev/null", O_WRONLY), 2) < 0)
         _exit(125);
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){MAX_OUT, MAX_OUT});
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
