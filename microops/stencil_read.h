@@ -30,6 +30,7 @@ typedef struct Variant {
     u32 n_holes;
     u16 vector; /* bit 0: 1; then the register number of each operand, four bits */
     u8 alias;   /* which pairs of operands are one register */
+    u32 rhythm; /* a hash of its instructions' lengths; stencilgen's */
     u16 shape;  /* stencilgen's */
     bool present;
     bool half; /* the first of two samples, the second not seen yet */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "stencil_insn.h"
 #include "stencil_read.h"
 
 enum { MAX_SHAPES = 8192, MAX_RANK = 13 };
@@ -79,9 +80,19 @@ static void affine_mask(const Affine *m, u16 unit, u8 *bytes, u32 len)
         memset(bytes, 0, len);
 }
 
+static u32 rhythm_of(const Variant *v)
+{
+    u32 hash = 0;
+    Insn insn;
+
+    for (u32 at = 0; at < v->len && insn_read(v->code, v->len, at, &insn); at += insn.len)
+        hash = hash * 31 + insn.len;
+    return hash;
+}
+
 static bool same_kind(const Variant *a, const Variant *b)
 {
-    return a->alias == b->alias && a->len == b->len && a->hot == b->hot &&
+    return a->alias == b->alias && a->rhythm == b->rhythm && a->len == b->len && a->hot == b->hot &&
            a->n_holes == b->n_holes && !memcmp(a->holes, b->holes, sizeof a->holes);
 }
 
@@ -242,6 +253,9 @@ static void make_family(const Families *families, u32 op, Form form)
     u32 n_operands = (u32)strlen(stencil_form_operands[form]), first = out.n_stencils;
     StencilFamily *f = &out.family[op][form];
 
+    for (u32 i = 0; i < count; i++)
+        if (all[i].present)
+            all[i].rhythm = rhythm_of(&all[i]);
     for (u32 i = 0; i < count; i++)
         if (all[i].present && !all[i].shape)
             make_shape(all, count, &all[i], n_operands);

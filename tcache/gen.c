@@ -97,6 +97,16 @@ static void log_out_asm(Cache *c, const EmitTask *t, const Ir *ir)
 
 /* ---- pages ---- */
 
+/* False: the page had not been protected before. */
+static bool protect_page(Cache *c, u64 page, bool *hot)
+{
+    u8 flags = space_flags(c->space, page);
+
+    if (flags & PAGE_HOT)
+        *hot = true;
+    return flags & (PAGE_HOT | PAGE_CODE) || !(flags & PAGE_WRITE) || !smc_protect(c, page);
+}
+
 /* Protects every page the block was read from.  False: one of them had not been
  * protected while it was read, so it must be read again. */
 static bool protect_pages(Cache *c, const Ir *ir, bool *hot)
@@ -108,17 +118,11 @@ static bool protect_pages(Cache *c, const Ir *ir, bool *hot)
         u64 first = ir->insns[i].pc & PAGE_MASK;
         u64 end = (ir->insns[i].pc + MAX(ir->insns[i].len, 1) - 1) & PAGE_MASK;
 
-        for (u64 page = first; page <= end; page += PAGE_SIZE) {
-            u8 flags = space_flags(c->space, page);
-
-            if (page == last)
-                continue;
-            last = page;
-            if (flags & PAGE_HOT)
-                *hot = true;
-            else if ((flags & PAGE_WRITE) && !(flags & PAGE_CODE) && smc_protect(c, page))
-                all = false;
-        }
+        if (first != last)
+            all &= protect_page(c, first, hot);
+        if (end != first)
+            all &= protect_page(c, end, hot);
+        last = end;
     }
     return all;
 }
@@ -131,9 +135,11 @@ static void add_pages(Cache *c, u32 tb, const Ir *ir)
         u64 first = ir->insns[i].pc & PAGE_MASK;
         u64 end = (ir->insns[i].pc + MAX(ir->insns[i].len, 1) - 1) & PAGE_MASK;
 
-        for (u64 page = first; page <= end; page += PAGE_SIZE)
-            if (page != last)
-                tb_page_add(c, tb, last = page);
+        if (first != last)
+            tb_page_add(c, tb, first);
+        if (end != first)
+            tb_page_add(c, tb, end);
+        last = end;
     }
 }
 
@@ -295,7 +301,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     c->n_tbs++;
     add_exits(c, tb, t, ir);
     tb_map_add(c, tb, t, ir);
-    if (!(key.flags & KEY_STEP)) {
+    if (!(key.flags & KEY_STEP) && ir->insns[0].len) { /* a fetch trap is not kept */
         add_pages(c, tb_number(c, tb), ir);
         tb_insert(c, tb);
     }
