@@ -54,12 +54,18 @@ Facts facts_of_op(OpCode op, const Facts *a, const Facts *b);
 
 /* ---- pass_fold.c: values and who made them ---- */
 
-/* A global or temp.  "Written at n" means: by the op of index n - 1; 0: before. */
+/*
+ * A global or temp.  "Written at n" means: by the op of index n - 1; 0: before.  A
+ * value's id is the same wherever moves took it.
+ */
 typedef struct Place {
     Facts facts;
+    u32 id;     /* of the value here */
+    u32 source; /* of the first operand of the op that made it; 0: none */
     u16 written;
-    u16 copy_written;
-    Val copy; /* it equals this place, if that was last written at copy_written */
+    Val copy; /* where the value here was moved from, */
+    Val twin; /* or a global it was moved to; either may hold another by now */
+    Val source_twin;
 } Place;
 
 /*
@@ -87,10 +93,11 @@ enum Hint {
 
 typedef struct Fold {
     Ir *ir;
-    u16 floor; /* when a global without a Place was written */
-    u16 insn;  /* index of the instruction's OP_insn: its temps are written later */
-    u16 prev;  /* index of the op before the one at hand, OP_insn not counted */
-    u16 at;    /* index of the op at hand */
+    u32 last_id; /* of a value */
+    u16 floor;   /* when a global without a Place was written */
+    u16 insn;    /* index of the instruction's OP_insn: its temps are written later */
+    u16 prev;    /* index of the op before the one at hand, OP_insn not counted */
+    u16 at;      /* index of the op at hand */
     Place place[VAL_CONST];
     u16 hint[VAL_CONST + IR_CONSTS + 1]; /* HINT_*, by Val; the last: VAL_NONE */
 } Fold;
@@ -108,7 +115,8 @@ static inline Place *place(Fold *f, Val v)
 
     if (!f->hint[v]) {
         f->hint[v] = HINT_PLACE;
-        *p = (Place){FACTS_NOTHING, f->floor, 0, VAL_NONE};
+        *p = (Place){FACTS_NOTHING, ++f->last_id, 0,       f->floor,
+                     VAL_NONE,      VAL_NONE,     VAL_NONE};
     }
     return p;
 }
@@ -138,9 +146,30 @@ static inline Op *maker(Fold *f, Val v)
     return &f->ir->ops[written - 1];
 }
 
+/* May the op at hand read v, which some op before it read? */
+static inline bool in_reach(const Fold *f, Val v, u16 index)
+{
+    return val_is_global(v) || (val_is_temp(v) && index >= f->insn);
+}
+
 static inline u16 index_of(const Fold *f, const Op *op)
 {
     return (u16)(op - f->ir->ops);
+}
+
+/* Where the first operand of made, an op whose result v still holds, can be read now;
+ * VAL_NONE: nowhere. */
+static inline Val source_of(Fold *f, Val v, const Op *made)
+{
+    Place *p = place(f, v);
+    Val in = made->in[0], twin = p->source_twin;
+
+    if (p->source && in_reach(f, in, index_of(f, made)) &&
+        place(f, in)->id == p->source)
+        return in;
+    if (p->source && twin != VAL_NONE && place(f, twin)->id == p->source)
+        return twin;
+    return VAL_NONE;
 }
 
 /* The constant count of a shift; -1: not constant. */

@@ -7,14 +7,6 @@
 
 /* ---- pairs and triples of shifts ---- */
 
-/* Forgets what is known of v, for an op that was moved. */
-static void forget(Fold *f, Val v)
-{
-    place(f, v)->facts = FACTS_NOTHING;
-    place(f, v)->copy = VAL_NONE;
-    f->hint[v] = HINT_PLACE;
-}
-
 /* Is op, at index, the neighbour of the op at hand and works in place on a global? */
 static bool in_place(const Fold *f, const Op *op, u16 index)
 {
@@ -30,9 +22,12 @@ static void swap_in_place(Fold *f, Op *op, Op *neighbour, OpCode code, Val b)
 {
     Op later = *neighbour;
     Val a = neighbour->in[0];
+    Place *before = place(f, a);
 
     *neighbour = (Op){.op = (u16)code, .out = op->out, .in = {a, b, VAL_NONE}};
-    forget(f, a);
+    *before = (Place){FACTS_NOTHING, before->source, 0,       before->written,
+                      VAL_NONE,      VAL_NONE,       VAL_NONE};
+    f->hint[a] = HINT_PLACE;
     fold_record(f, neighbour, index_of(f, neighbour));
     *op = later;
     if (neighbour->out == a)
@@ -59,7 +54,7 @@ void fold_shift_pair(Fold *f, Op *op)
 {
     Op *first = maker(f, op->in[0]);
     i64 right = shift_count(f, op, 64), left, count;
-    Val b = VAL_NONE;
+    Val a, b = VAL_NONE;
     OpCode code;
 
     if (!first || first->op != OP_sll || right < 0)
@@ -70,13 +65,15 @@ void fold_shift_pair(Fold *f, Op *op)
         return;
     if (count >= 0)
         b = fold_const(f, count);
-    if (unchanged(f, first->in[0], index_of(f, first)))
-        become(op, code, first->in[0], b);
+    a = source_of(f, op->in[0], first);
+    if (a != VAL_NONE)
+        become(op, code, a, b);
     else if (in_place(f, first, index_of(f, first)) && val_is_global(op->out))
         swap_in_place(f, op, first, code, b);
 }
 
-/* Are these two shifts of one value a rotation by *right?  The op to use for it. */
+/* Are these two shifts, if of one value, a rotation by *right?  The op to use for it.
+ */
 static OpCode rotation(const Fold *f, const Op *l, const Op *r, i64 *right)
 {
     bool word = l->op == OP_sllw && r->op == OP_srlw;
@@ -86,18 +83,17 @@ static OpCode rotation(const Fold *f, const Op *l, const Op *r, i64 *right)
     *right = shift_count(f, r, bits);
     if (!word && !(l->op == OP_sll && r->op == OP_srl))
         return OP_COUNT;
-    if (l->in[0] != r->in[0] || left <= 0 || *right <= 0 || left + *right != bits)
+    if (left <= 0 || *right <= 0 || left + *right != bits)
         return OP_COUNT;
     return word ? OP_rorw : OP_ror;
 }
 
-/* Is v the same from the op at first to the one at last? */
-static bool kept_between(const Fold *f, Val v, u16 first, u16 last)
+/* The value that both of these places were made of can be read there; or nowhere. */
+static Val common_source(Fold *f, Val x, Val y)
 {
-    for (u32 i = first; i < last; i++)
-        if (f->ir->ops[i].out == v)
-            return false;
-    return true;
+    Val v = source_of(f, x, maker(f, x));
+
+    return v != VAL_NONE ? v : source_of(f, y, maker(f, y));
 }
 
 void fold_rotate(Fold *f, Op *op)
@@ -107,7 +103,7 @@ void fold_rotate(Fold *f, Op *op)
     i64 right;
     Val a;
 
-    if (!x || !y || x == y)
+    if (!x || !y || x == y || place(f, x->out)->source != place(f, y->out)->source)
         return;
     code = rotation(f, x, y, &right);
     if (code == OP_COUNT)
@@ -115,11 +111,11 @@ void fold_rotate(Fold *f, Op *op)
     if (code == OP_COUNT || (op->op == OP_addw && code != OP_rorw) ||
         !has_const_room(f))
         return;
-    a = x->in[0];
-    if (unchanged(f, a, index_of(f, MIN(x, y))))
+    a = common_source(f, x->out, y->out);
+    if (a != VAL_NONE)
         become(op, code, a, fold_const(f, right));
     else if (in_place(f, last, index_of(f, last)) && val_is_global(op->out) &&
-             kept_between(f, a, index_of(f, MIN(x, y)), index_of(f, last)))
+             place(f, x->out)->source)
         swap_in_place(f, op, last, code, fold_const(f, right));
 }
 

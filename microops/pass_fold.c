@@ -47,25 +47,39 @@ static inline u32 hint_of_facts(const Facts *x)
 
 /* ---- what ops leave behind ---- */
 
-static inline void write_place(Fold *f, Val v, u16 index, const Facts *facts, u32 more)
-{
-    f->place[v] = (Place){*facts, (u16)(index + 1), 0, VAL_NONE};
-    f->hint[v] = (u16)(HINT_PLACE | hint_of_facts(facts) | more);
-}
-
 static void record_move(Fold *f, const Op *op, u16 index)
 {
     Val d = op->out, from = op->in[0];
     Facts x = facts(f, from);
+    u32 hint = HINT_PLACE | hint_of_facts(&x), id;
 
     if (d == from)
         return;
-    write_place(f, d, index, &x, 0);
-    if (val_is_const(from))
-        return;
-    f->place[d].copy = from;
-    f->place[d].copy_written = place(f, from)->written;
-    f->hint[d] |= HINT_COPY;
+    if (val_is_const(from)) {
+        id = ++f->last_id;
+        from = VAL_NONE;
+    } else {
+        id = place(f, from)->id;
+        f->place[from].twin = val_is_global(d) ? d : VAL_NONE;
+        hint |= HINT_COPY;
+    }
+    f->place[d] = (Place){x, id, 0, (u16)(index + 1), from, VAL_NONE, VAL_NONE};
+    f->hint[d] = (u16)hint;
+}
+
+static void record_result(Fold *f, const Op *op, u16 index, const Facts *facts)
+{
+    Place now = {*facts,   ++f->last_id, 0,       (u16)(index + 1),
+                 VAL_NONE, VAL_NONE,     VAL_NONE};
+
+    if (op->in[0] < VAL_CONST) {
+        Place *a = place(f, op->in[0]);
+
+        now.source = a->id;
+        now.source_twin = a->twin;
+    }
+    f->place[op->out] = now;
+    f->hint[op->out] = (u16)(HINT_PLACE | hint_of_facts(facts) | result_hint[op->op]);
 }
 
 static inline void record(Fold *f, const Op *op, u16 index, u32 h)
@@ -81,7 +95,7 @@ static inline void record(Fold *f, const Op *op, u16 index, u32 h)
             b = facts(f, op->in[1]);
             x = facts_of_op(op->op, &a, &b);
         }
-        write_place(f, op->out, index, &x, result_hint[op->op]);
+        record_result(f, op, index, &x);
     }
 }
 
@@ -121,7 +135,7 @@ static Val better(Fold *f, const Op *op, u32 operand)
         return has_const_room(f) && likes_const(op, operand, p->facts.value)
                    ? fold_const(f, p->facts.value)
                    : v;
-    if (p->copy == VAL_NONE || place(f, p->copy)->written != p->copy_written)
+    if (p->copy == VAL_NONE || place(f, p->copy)->id != p->id)
         return v;
     return as_near(f, v, p->copy) ? p->copy : v;
 }
@@ -134,10 +148,8 @@ static Val unextended(Fold *f, Val v)
 
     if (!ext || (ext->op != OP_sext32 && ext->op != OP_zext32))
         return v;
-    x = ext->in[0];
-    return !val_is_const(x) && unchanged(f, x, index_of(f, ext)) && as_near(f, v, x)
-               ? x
-               : v;
+    x = source_of(f, v, ext);
+    return x != VAL_NONE && as_near(f, v, x) ? x : v;
 }
 
 static void improve_operands(Fold *f, Op *op, const OpDesc *desc)
@@ -207,6 +219,7 @@ static void start(Fold *f, Ir *ir)
 {
     f->ir = ir;
     f->insn = f->prev = 0;
+    f->last_id = 0;
     for (u32 i = 0; i < ir->n_consts; i++)
         f->hint[VAL_CONST + i] = hint_of_const(ir->consts[i]);
     f->hint[VAL_CONST + IR_CONSTS] = HINT_BOUND | HINT_ALL;

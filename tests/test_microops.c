@@ -4,7 +4,7 @@
  *
  * The op buffer, the interpreter and the passes.  Random blocks are interpreted as
  * made and after the passes: whatever can be observed must be the same, at every
- * exit and at every fault.
+ * exit and at every fault.  SEED=n in the environment: other blocks.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -38,10 +38,15 @@ static const HelperDesc helpers[] = {
     {"poke", help_poke, 1, false},
 };
 
+static u64 state = 0x9e3779b97f4a7c15; /* of random64 */
+
 static GuestRegs guest = {.name = "test", .helpers = helpers, .n_helpers = 2};
 
 static void set_up(void)
 {
+    const char *seed = getenv("SEED");
+
+    state ^= seed ? strtoull(seed, NULL, 0) * 0x100000001 : 0;
     for (u32 i = 0; i < INTS + FLOATS; i++) {
         GlobalDesc *g = &guest.globals[i];
 
@@ -61,8 +66,6 @@ static Ir *new_ir(void)
 }
 
 /* ---- random numbers ---- */
-
-static u64 state = 0x9e3779b97f4a7c15;
 
 static u64 random64(void)
 {
@@ -312,11 +315,16 @@ static void random_rotate(Ir *ir)
     bool word = below(2), flip = below(2);
     u32 n = 1 + below(word ? 31 : 63);
     OpCode left = word ? OP_sllw : OP_sll, right = word ? OP_srlw : OP_srl;
-    Val a = some_int(), x = some_int(), y = some_int();
+    Val a = some_int(), twin = a, x = some_int(), y = some_int();
 
+    if (below(2))
+        gen_mov(ir, twin = some_int(), a);
     ir_gen(ir, flip ? left : right, x, a, ir_const(ir, n), VAL_NONE, 0, 0);
     ir_insn(ir, 0x2000, 4);
-    ir_gen(ir, flip ? right : left, y, below(8) ? a : some_int(),
+    ir_gen(ir, flip ? right : left, y,
+           below(2)   ? a
+           : below(4) ? twin
+                      : some_int(),
            ir_const(ir, (word ? 32 : 64) - n), VAL_NONE, 0, 0);
     if (below(2))
         ir_insn(ir, 0x3000, 4);
@@ -515,6 +523,9 @@ REDUCES(shifted_word, "sraw r2, r1, 5; ", gen_sll(ir, 2, 1, C_(32)),
         gen_sra(ir, 2, 2, C_(37)))
 REDUCES(rotation, "rorw r2, r1, 7; mov r3, 0; ", gen_srlw(ir, 2, 1, C_(7)),
         gen_sllw(ir, 3, 1, C_(25)), gen_or(ir, 2, 2, 3), gen_mov(ir, 3, C_(0)))
+REDUCES(rotation_of_a_copy, "mov r3, r1; rorw r1, r3, 7; mov r2, 0; ",
+        gen_mov(ir, 3, 1), gen_srlw(ir, 1, 1, C_(7)), gen_sllw(ir, 2, 3, C_(25)),
+        gen_or(ir, 1, 1, 2), gen_mov(ir, 2, C_(0)))
 REDUCES(rotation_in_place, "rorw r1, r1, 7; mov r2, 0; ", gen_srlw(ir, 2, 1, C_(7)),
         ir_insn(ir, 0x1004, 2), gen_sllw(ir, 1, 1, C_(25)), ir_insn(ir, 0x1006, 2),
         gen_or(ir, 1, 1, 2), gen_mov(ir, 2, C_(0)))
