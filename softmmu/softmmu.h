@@ -13,11 +13,11 @@
 
 enum PageFlags {
     PAGE_READ = 1,
-    PAGE_WRITE = 2,  /* what the guest was granted, even while CODE takes it away */
+    PAGE_WRITE = 2, /* what the guest was granted, even while CODE takes it away */
     PAGE_EXEC = 4,
     PAGE_MAPPED = 8,
-    PAGE_CODE = 16,  /* holds translated code: the host page is write-protected */
-    PAGE_HOT = 32,   /* written too often for that: its blocks check themselves */
+    PAGE_CODE = 16,   /* holds translated code: the host page is write-protected */
+    PAGE_HOT = 32,    /* written too often for that: its blocks check themselves */
     PAGE_SHARED = 64, /* MAP_SHARED: may change through another mapping */
 };
 
@@ -38,7 +38,10 @@ static inline bool space_contains(const Space *s, u64 addr, u64 len)
     return addr <= s->size && len <= s->size - addr;
 }
 
-static inline u8 *space_host(const Space *s, u64 addr) { return s->base + addr; }
+static inline u8 *space_host(const Space *s, u64 addr)
+{
+    return s->base + addr;
+}
 
 static inline u8 space_flags(const Space *s, u64 addr)
 {
