@@ -7,20 +7,20 @@
 #include "base.h"
 
 /*        bit  name       help */
-#define LOG_ITEMS(X)                                                                   \
-    X(0, IN_ASM, "in_asm", "guest instructions of each block translated")              \
-    X(1, OP, "op", "micro-ops as the guest's frontend made them")                      \
-    X(2, OP_OPT, "op_opt", "micro-ops after the passes")                               \
-    X(3, OUT_ASM, "out_asm", "host code of each block, one paragraph a micro-op")      \
-    X(4, EXEC, "exec", "each block entered")                                           \
-    X(5, CPU, "cpu", "guest registers at each block entered (with exec)")              \
-    X(6, CHAIN, "chain", "exits linked and unlinked")                                  \
-    X(7, NOCHAIN, "nochain", "do not link blocks: exec then shows every one")          \
-    X(8, FAULT, "fault", "host faults taken in generated code")                        \
-    X(9, SMC, "smc", "writes to translated code")                                      \
-    X(10, PAGE, "page", "guest memory map when it changes")                            \
-    X(11, SIGNAL, "signal", "signals delivered to the guest")                          \
-    X(12, STRACE, "strace", "system calls")                                            \
+#define LOG_ITEMS(X)                                                              \
+    X(0, IN_ASM, "in_asm", "guest instructions of each block translated")         \
+    X(1, OP, "op", "micro-ops as the guest's frontend made them")                 \
+    X(2, OP_OPT, "op_opt", "micro-ops after the passes")                          \
+    X(3, OUT_ASM, "out_asm", "host code of each block, one paragraph a micro-op") \
+    X(4, EXEC, "exec", "each block entered")                                      \
+    X(5, CPU, "cpu", "guest registers at each block entered (with exec)")         \
+    X(6, CHAIN, "chain", "exits linked and unlinked")                             \
+    X(7, NOCHAIN, "nochain", "do not link blocks: exec then shows every one")     \
+    X(8, FAULT, "fault", "host faults taken in generated code")                   \
+    X(9, SMC, "smc", "writes to translated code")                                 \
+    X(10, PAGE, "page", "guest memory map when it changes")                       \
+    X(11, SIGNAL, "signal", "signals delivered to the guest")                     \
+    X(12, STRACE, "strace", "system calls")                                       \
     X(13, UNIMP, "unimp", "what the guest asked for and we do not have")
 
 enum {
@@ -31,7 +31,10 @@ enum {
 
 extern u32 log_mask; /* read-only after start-up */
 
-static inline bool log_on(u32 items) { return UNLIKELY(log_mask & items); }
+static inline bool log_on(u32 items)
+{
+    return UNLIKELY(log_mask & items);
+}
 
 /* Parses "in_asm,op"; "help" prints the table and exits 0.  False: unknown item,
  * its name in *bad (points into spec; ends at a comma or NUL). */

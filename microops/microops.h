@@ -45,7 +45,7 @@ typedef struct OpDesc {
     u16 flags;
     u8 out, in[3]; /* CLS_* */
     u8 n_in;
-    bool has_imm;  /* memory displacement, helper or instruction index */
+    bool has_imm; /* memory displacement, helper or instruction index */
     bool has_exit;
 } OpDesc;
 
@@ -87,8 +87,8 @@ typedef struct IrExit {
 
 typedef struct IrInsn {
     u64 pc;
-    u16 op;  /* index of its OP_insn */
-    u8 len;  /* bytes */
+    u16 op; /* index of its OP_insn */
+    u8 len; /* bytes */
 } IrInsn;
 
 typedef struct Ir {
@@ -136,10 +136,22 @@ static inline Op *ir_add(Ir *ir, OpCode op)
     return &ir->ops[ir->n_ops++];
 }
 
-static inline bool val_is_global(Val v) { return v < VAL_TEMP; }
-static inline bool val_is_temp(Val v) { return v >= VAL_TEMP && v < VAL_CONST; }
-static inline bool val_is_const(Val v) { return v >= VAL_CONST && v != VAL_NONE; }
-static inline i64 ir_value(const Ir *ir, Val v) { return ir->consts[v - VAL_CONST]; }
+static inline bool val_is_global(Val v)
+{
+    return v < VAL_TEMP;
+}
+static inline bool val_is_temp(Val v)
+{
+    return v >= VAL_TEMP && v < VAL_CONST;
+}
+static inline bool val_is_const(Val v)
+{
+    return v >= VAL_CONST && v != VAL_NONE;
+}
+static inline i64 ir_value(const Ir *ir, Val v)
+{
+    return ir->consts[v - VAL_CONST];
+}
 
 /*
  * gen_NAME(ir, ...): append one op.  Argument order is the reader's:
@@ -153,6 +165,7 @@ static inline void ir_gen(Ir *ir, OpCode code, Val out, Val a, Val b, Val c, i32
     *op = (Op){(u16)code, out, {a, b, c}, exit, imm};
 }
 
+/* clang-format off */
 #define N_               VAL_NONE
 #define GEN_NONE(n)      static inline void gen_##n(Ir *ir, i32 imm) { ir_gen(ir, OP_##n, N_, N_, N_, N_, imm, 0); }
 #define GEN_R_R(n)       static inline void gen_##n(Ir *ir, Val d, Val a) { ir_gen(ir, OP_##n, d, a, N_, N_, 0, 0); }
@@ -175,6 +188,7 @@ static inline void ir_gen(Ir *ir, OpCode code, Val out, Val a, Val b, Val c, i32
 #include "ops.def"
 #undef OP
 #undef N_
+/* clang-format on */
 
 /* Prints the block as text, one op a line under its guest instruction. */
 void ir_dump(FILE *f, const Ir *ir);
@@ -235,11 +249,11 @@ InterpCode interp_code(const Ir *ir);
 /* One run of a block.  While it lasts op says how far it is, so that a host fault
  * in a FAULT op can be told precisely: all globals are as before the op. */
 typedef struct InterpRun {
-    u64 limit; /* guest addresses are below, all others fault; 0: no such limit */
-    u32 op;    /* index of the op at hand */
-    u64 addr;  /* address of the last memory op */
-    i32 exit;  /* result: index of the exit taken, or one of: */
-    u64 pc;    /* INTERP_JUMP: where to */
+    u64 limit;      /* guest addresses are below, all others fault; 0: no such limit */
+    u32 op;         /* index of the op at hand */
+    u64 addr;       /* address of the last memory op */
+    i32 exit;       /* result: index of the exit taken, or one of: */
+    u64 pc;         /* INTERP_JUMP: where to */
     u32 host_mxcsr; /* ours, while the block runs */
 } InterpRun;
 
@@ -271,9 +285,9 @@ void plan_default(Plan *plan, const GuestRegs *guest);
 /* A way out of emitted code: a jump whose displacement may be patched.  All offsets
  * are from the start of the code buffer. */
 typedef struct EmitExit {
-    u32 jump;    /* of the 4-byte displacement, within one cache line; 0: none */
-    u32 stub;    /* of the code that leaves to C with this exit's number */
-    u16 ir_exit; /* index into Ir.exits */
+    u32 jump;     /* of the 4-byte displacement, within one cache line; 0: none */
+    u32 stub;     /* of the code that leaves to C with this exit's number */
+    u16 ir_exit;  /* index into Ir.exits */
     bool request; /* taken because of a request, not by the guest */
 } EmitExit;
 
@@ -301,18 +315,18 @@ typedef struct EmitTask {
     const Plan *plan, *entry_plan; /* equal pointers: no shuffling at the edges */
     const struct StencilSet *set;
     const EmitThunks *thunks;
-    u8 *buffer;      /* writable view of the code buffer */
-    u32 at, limit;   /* write here, up to there */
-    u32 first_exit;  /* number of this block's first exit */
-    bool counted;    /* count entries down; leave with EXIT_HOT | block at zero */
-    u32 block;       /* its number */
-    i64 counter;     /* the counter's offset from the start of the executable view */
-    u64 head_pc;     /* exits to this pc jump to the block's own body */
-    bool loops;      /* head_pc counts */
-    u32 check_len;   /* on entry compare so many bytes at the first instruction */
+    u8 *buffer;     /* writable view of the code buffer */
+    u32 at, limit;  /* write here, up to there */
+    u32 first_exit; /* number of this block's first exit */
+    bool counted;   /* count entries down; leave with EXIT_HOT | block at zero */
+    u32 block;      /* its number */
+    i64 counter;    /* the counter's offset from the start of the executable view */
+    u64 head_pc;    /* exits to this pc jump to the block's own body */
+    bool loops;     /* head_pc counts */
+    u32 check_len;  /* on entry compare so many bytes at the first instruction */
     const u8 *check_bytes; /* with these; leave with EXIT_STALE | block if not equal */
-    bool notes;      /* fill in op_at, for out_asm */
-    u32 n_helpers;   /* helper index of op 0's meaning */
+    bool notes;            /* fill in op_at, for out_asm */
+    u32 n_helpers;         /* helper index of op 0's meaning */
 
     /* results */
     u32 body, hot_end, end;
