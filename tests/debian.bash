@@ -52,9 +52,10 @@ sleep 0.3
 kill $!
 wait $! 2>/dev/null
 echo "killed: $?"
-coproc { read -r line; echo "co $line"; }
+coproc { read -r line; echo "co $line"; read -r line; }
 echo hello >&"${COPROC[1]}"
 read -r answer <&"${COPROC[0]}"
+echo end >&"${COPROC[1]}"
 echo "$answer"
 
 # redirections

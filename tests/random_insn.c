@@ -255,7 +255,7 @@ static bool usable(Maker *m, InsnId id, u32 bits, const Arg *a)
 {
     const InsnDesc *desc = &insn_desc[id];
 
-    if (insn_find(bits) != id || a->reserved || writes_fixed(desc, a))
+    if (insn_lookup(bits) != id || a->reserved || writes_fixed(desc, a))
         return false;
     if (touches_memory(desc) || is_indirect(desc))
         return a->rs1 != 0 && a->rs1 != TP && (a->rs1 != GP || !is_indirect(desc));

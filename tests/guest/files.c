@@ -393,8 +393,35 @@ static void check_identity(void)
     CHECK(n > 5 && !memcmp(path + n - 5, "files", 5));
 }
 
+/* /proc/self: of the guest, and soon read. */
+static void check_proc(void)
+{
+    char line[4096], *stack = line;
+    int code = 0, on_stack = 0;
+    time_t start = time(NULL);
+    FILE *f = fopen("/proc/self/maps", "r");
+    unsigned long from, to;
+
+    while (f && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "%lx-%lx", &from, &to) != 2)
+            break;
+        code |= (u64)check_proc >= from && (u64)check_proc < to;
+        on_stack |= (u64)stack >= from && (u64)stack < to;
+    }
+    CHECK(code);
+    CHECK(on_stack);
+    CHECK(time(NULL) - start <= 1);
+    if (f)
+        fclose(f);
+    f = fopen("/proc/self/cmdline", "r");
+    CHECK(f && fread(line, 1, sizeof(line), f) >= 6);
+    CHECK(!strcmp(line + strlen(line) - 5, "files"));
+    fclose(f);
+}
+
 int main(void)
 {
+    check_proc();
     check_file();
     check_large_offsets();
     check_open_flags();
