@@ -25,7 +25,7 @@ Test(decode, every_line_finds_itself)
 {
     for (InsnId id = 1; id < INSN_COUNT; id++)
         for (int i = 0; i < 200; i++) {
-            InsnId found = insn_find(random_insn(id));
+            InsnId found = insn_lookup(random_insn(id));
             u32 mask = insn_desc[id].mask;
 
             /* or a special case of itself */
@@ -38,7 +38,7 @@ Test(decode, slots_miss_nothing)
 {
     for (int i = 0; i < 1000000; i++) {
         u32 bits = (u32)random64() | 3;
-        InsnId found = insn_find(bits);
+        InsnId found = insn_lookup(bits);
 
         if (found)
             continue;

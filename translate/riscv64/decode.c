@@ -109,7 +109,7 @@ static __attribute__((noinline)) InsnId find_before(u32 id, u32 bits)
 }
 
 /* Lengths come as they like: selected, not branched on. */
-InsnId insn_find(u32 bits)
+InsnId insn_lookup(u32 bits)
 {
     u32 is_long = (bits & 3) == 3, slot = slot16(bits);
     u32 id = slots[slot ^ ((slot ^ slot32(bits)) & -is_long)];

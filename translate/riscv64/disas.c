@@ -202,7 +202,7 @@ size_t riscv64_disas(char *out, size_t size, u64 pc, const u8 *bytes, size_t len
     memcpy(&bits, bytes, MIN(len, sizeof(bits)));
     if (len < insn_len(bits))
         return 0;
-    id = insn_find(bits);
+    id = insn_lookup(bits);
     a = insn_arg(id, bits);
     if (a.reserved || !insn_desc[id].operands)
         return 0;

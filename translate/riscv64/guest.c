@@ -45,7 +45,7 @@ static inline void look_ahead(Dis *d, Ahead *a, u64 pc)
     }
     a->pc = pc;
     dis_fetch(d, pc, 4, &a->bits);
-    a->id = insn_find(a->bits);
+    a->id = insn_lookup(a->bits);
 }
 
 /* The instruction at d->pc; false: it cannot be read and the block has ended. */
@@ -58,7 +58,7 @@ static bool look(Dis *d, Ahead *a)
     if (!dis_ahead(d, d->pc) && insn_len(a->bits) == 4 &&
         !dis_fetch(d, d->pc, 4, &a->bits))
         return false;
-    a->id = insn_find(a->bits);
+    a->id = insn_lookup(a->bits);
     return true;
 }
 
@@ -96,7 +96,7 @@ static void dump(FILE *f, const Env *env)
 
 u64 riscv64_amo_address(const Env *env, u32 bits)
 {
-    u8 r = insn_arg(insn_find(bits), bits).rs1;
+    u8 r = insn_arg(insn_lookup(bits), bits).rs1;
 
     return r ? env->g[r] : 0;
 }

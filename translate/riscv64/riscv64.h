@@ -122,7 +122,7 @@ static inline u8 insn_len(u32 bits)
 {
     return (bits & 3) == 3 ? 4 : 2;
 }
-InsnId insn_find(u32 bits); /* INSN_NONE: no such encoding */
+InsnId insn_lookup(u32 bits); /* INSN_NONE: no such encoding */
 Arg insn_arg(InsnId id, u32 bits);
 /* Translates the instruction d->pc, d->len; false: illegal, nothing was emitted. */
 bool insn_translate(Dis *d, InsnId id, u32 bits);

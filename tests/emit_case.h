@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One trial of the emitter: a random block, a random start, and all that emit_block
+ * may be asked for.  Everything about a trial follows from its seed.
+ */
+#ifndef TESSERA_EMIT_CASE_H
+#define TESSERA_EMIT_CASE_H
+
+#include "../microops/emit.h"
+
+enum {
+    INTS = 20,   /* globals 0.. */
+    FLOATS = 20, /* globals INTS.. */
+    GLOBALS = INTS + FLOATS,
+    MEMORY = 1 << 14, /* guest addresses 0.. */
+    TEMPS_AN_INSN = 12,
+};
+
+typedef struct Random {
+    u64 state;
+} Random;
+
+static inline u64 random64(Random *r) /* splitmix */
+{
+    u64 z = r->state += 0x9e3779b97f4a7c15;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+static inline u32 below(Random *r, u32 n) { return (u32)(random64(r) >> 32) % n; }
+static inline bool chance(Random *r, u32 percent) { return below(r, 100) < percent; }
+
+/* What a block works on. */
+typedef struct State {
+    u64 g[GLOBALS];
+    u64 res_addr, res_value;
+    u32 mxcsr;
+    u8 memory[MEMORY];
+} State;
+
+/* How a run ended. */
+typedef enum Way {
+    WAY_EXIT,   /* by the exit `exit` of the Ir, or one to the same pc for a request */
+    WAY_JUMP,   /* to pc, not in the jump cache */
+    WAY_LANDED, /* by a linked exit, or to a pc in the jump cache */
+    WAY_HOT,
+    WAY_STALE,
+    WAY_ENDLESS, /* interpreted: a loop without an end */
+    WAY_SIGNAL,  /* a host signal, number in exit */
+    WAY_FULL,    /* did not fit */
+} Way;
+
+typedef struct Result {
+    Way way;
+    u32 exit;
+    u64 pc;
+    State state;
+} Result;
+
+typedef struct Case {
+    u64 seed;
+    Ir *ir;
+    const StencilSet *set;
+    const Plan *entry, *plan;
+    State start;
+    bool request, passes, counted, counted_out, stale, loops, small, cached;
+    u32 check_len, skew;
+    u64 head_pc;
+} Case;
+
+extern const GuestRegs emit_guest;
+
+/* ---- emit_block.c: making one ---- */
+
+void case_make(Case *c, u64 seed);
+/* Prints what is special about it. */
+void case_print(const Case *c);
+
+/* ---- emit_run.c: running it ---- */
+
+void run_init(void); /* once */
+/* Compares code with the interpreter.  True: they agree; else *why says how not. */
+bool case_agrees(const Case *c, const char **why);
+
+#endif
