@@ -44,10 +44,16 @@ static const HelperDesc helpers[] = {
     {"flags", help_flags, 0, true},
 };
 
-#define INT(n)   {"r" #n, CLS_R, HOST_NONE}
-#define FLOAT(n) {"f" #n, CLS_F, HOST_NONE}
-#define TEN(M, t)                                                                      \
-    M(t##0), M(t##1), M(t##2), M(t##3), M(t##4), M(t##5), M(t##6), M(t##7), M(t##8),   \
+#define INT(n)                   \
+    {                            \
+        "r" #n, CLS_R, HOST_NONE \
+    }
+#define FLOAT(n)                 \
+    {                            \
+        "f" #n, CLS_F, HOST_NONE \
+    }
+#define TEN(M, t)                                                                    \
+    M(t##0), M(t##1), M(t##2), M(t##3), M(t##4), M(t##5), M(t##6), M(t##7), M(t##8), \
         M(t##9)
 const GuestRegs emit_guest = {
     .name = "test",
@@ -90,12 +96,28 @@ static const Plan *some_plan(Random *r)
 
 static u64 some_integer(Random *r)
 {
-    static const u64 edges[] = {0,          1,           2,           31,
-                                32,         63,          0x7f,        0x80,
-                                0xff,       0xffff,      0x7fffffff,  0x80000000,
-                                0xffffffff, 0x100000000, ~0ull,       ~1ull,
-                                -0x80ull,   -0x81ull,    1ull << 63,  (1ull << 63) - 1,
-                                0xffffffff80000000,      0xffffffff7fffffff};
+    static const u64 edges[] = {0,
+                                1,
+                                2,
+                                31,
+                                32,
+                                63,
+                                0x7f,
+                                0x80,
+                                0xff,
+                                0xffff,
+                                0x7fffffff,
+                                0x80000000,
+                                0xffffffff,
+                                0x100000000,
+                                ~0ull,
+                                ~1ull,
+                                -0x80ull,
+                                -0x81ull,
+                                1ull << 63,
+                                (1ull << 63) - 1,
+                                0xffffffff80000000,
+                                0xffffffff7fffffff};
 
     switch (below(r, 5)) {
     case 0: return random64(r);
@@ -145,8 +167,14 @@ static u64 some_float(Random *r)
 
 /* ---- operands ---- */
 
-static Val int_global(Maker *m) { return (Val)below(&m->r, m->ints); }
-static Val float_global(Maker *m) { return (Val)(INTS + below(&m->r, m->floats)); }
+static Val int_global(Maker *m)
+{
+    return (Val)below(&m->r, m->ints);
+}
+static Val float_global(Maker *m)
+{
+    return (Val)(INTS + below(&m->r, m->floats));
+}
 
 static Val constant(Maker *m)
 {
@@ -155,7 +183,8 @@ static Val constant(Maker *m)
 
 static Val int_temp(Maker *m)
 {
-    return (Val)(VAL_TEMP + m->first_temp + below(&m->r, m->ir->n_temps - m->first_temp));
+    return (Val)(VAL_TEMP + m->first_temp +
+                 below(&m->r, m->ir->n_temps - m->first_temp));
 }
 
 static Val operand(Maker *m, u8 class)
@@ -284,7 +313,10 @@ static void random_op(Maker *m)
                VAL_NONE, VAL_NONE, 0, 0);
 }
 
-static u64 some_pc(Maker *m) { return 0x2000 + below(&m->r, 6) * 0x100; }
+static u64 some_pc(Maker *m)
+{
+    return 0x2000 + below(&m->r, 6) * 0x100;
+}
 
 static u16 some_exit(Maker *m)
 {
@@ -314,8 +346,8 @@ static void random_control(Maker *m)
     } else if (which == 3) {
         gen_check(ir, some_exit(m));
     } else {
-        Val a = operand(m, CLS_R), b = chance(&m->r, 30) ? ir_const(ir, 0)
-                                                          : operand(m, CLS_R);
+        Val a = operand(m, CLS_R),
+            b = chance(&m->r, 30) ? ir_const(ir, 0) : operand(m, CLS_R);
 
         ir_gen(ir, (OpCode)(OP_beq + below(&m->r, 6)), VAL_NONE, a, b, VAL_NONE, 0,
                some_exit(m));
@@ -381,8 +413,9 @@ static void make_state(Random *r, State *s)
     for (u32 i = INTS; i < GLOBALS; i++)
         s->g[i] = some_float(r);
     for (u32 i = 0; i < MEMORY; i += 8) {
-        u64 v = chance(r, 50) ? random64(r) : chance(r, 50) ? some_integer(r)
-                                                            : some_float(r);
+        u64 v = chance(r, 50)   ? random64(r)
+                : chance(r, 50) ? some_integer(r)
+                                : some_float(r);
 
         memcpy(s->memory + i, &v, 8);
     }

@@ -287,8 +287,8 @@ static bool same_state(const State *a, const State *b)
         return DIFFER("reservation differs");
     for (u32 i = 0; i < MEMORY; i++)
         if (a->memory[i] != b->memory[i])
-            return DIFFER("memory at 0x%x: interpreted %02x, code %02x", i, a->memory[i],
-                          b->memory[i]);
+            return DIFFER("memory at 0x%x: interpreted %02x, code %02x", i,
+                          a->memory[i], b->memory[i]);
     return true;
 }
 
@@ -309,13 +309,14 @@ static bool same_exit(const Runner *r, const Ir *ir)
 static bool same_way(const Runner *r, const Case *c, const Ir *ir)
 {
     const Result *a = &r->interpreted, *b = &r->emitted;
-    Way expected = a->way == WAY_JUMP && c->cached && !r->env.request ? WAY_LANDED
-                                                                      : a->way;
+    Way expected =
+        a->way == WAY_JUMP && c->cached && !r->env.request ? WAY_LANDED : a->way;
 
     if (a->way == WAY_JUMP && b->way == WAY_EXIT && c->passes)
         return same_exit(r, ir);
     if (expected != b->way)
-        return DIFFER("ended in way %d, code in way %d (%#x)", expected, b->way, b->exit);
+        return DIFFER("ended in way %d, code in way %d (%#x)", expected, b->way,
+                      b->exit);
     if (b->way == WAY_JUMP && a->pc != b->pc)
         return DIFFER("jumped to 0x%llx, code to 0x%llx", (unsigned long long)a->pc,
                       (unsigned long long)b->pc);
