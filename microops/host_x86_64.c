@@ -102,15 +102,13 @@ static inline void fill_hole(u8 *code, const StencilHole *h, i64 imm)
 }
 
 static void apply_fields(const StencilSet *set, const Stencil *s, u8 *code,
-                         const u8 *number)
+                         const u8 *parts)
 {
     const StencilField *f = set->fields + s->fields;
 
-    for (u32 i = 0; i < s->n_fields; i++) {
-        u32 n = number[f[i].operand];
-
-        code[f[i].bit >> 3] ^= (u8)((f[i].high ? n >> 3 : n & 7) << (f[i].bit & 7));
-    }
+    for (u32 i = 0; i < s->n_fields; i++)
+        code[f[i].bit >> 3] ^= (u8)(parts[f[i].operand * 2 + f[i].high]
+                                    << (f[i].bit & 7));
 }
 
 static void copy_bytes(u8 *to, const u8 *from, u32 n)
@@ -120,21 +118,25 @@ static void copy_bytes(u8 *to, const u8 *from, u32 n)
         memcpy(to + i, from + i, 16);
 }
 
-/* The shape for these registers; the brief one if the immediate fits it. */
-static const Stencil *find_shape(const StencilSet *set, u32 op, Form form,
-                                 const u8 *regs, i64 imm, u8 *number)
+/* Which stencil for these registers; the brief one if the immediate fits it.
+ * parts: the low and high bits of each operand's number, then nothing. */
+static u32 find_shape(const StencilSet *set, u32 op, Form form, const u8 *regs, i64 imm,
+                      u8 *parts)
 {
     const StencilFamily *f = &set->family[op][form];
     const FormOperands *o = &form_operands[form];
-    const Stencil *s;
-    u32 variant = 0;
+    u32 variant = 0, shape;
 
     for (u32 k = 0; k < o->n; k++) {
+        u32 n = numbers[o->radix[k] == HOST_F][regs[k]];
+
         variant = variant * o->radix[k] + regs[k];
-        number[k] = numbers[o->radix[k] == HOST_F][regs[k]];
+        parts[2 * k] = n & 7;
+        parts[2 * k + 1] = n >> 3;
     }
-    s = &set->stencils[f->first + set->shape_of[f->shape_of + variant]];
-    return s->brief && fits_i8(imm) ? &set->stencils[s->brief] : s;
+    shape = f->first + set->shape_of[f->shape_of + variant];
+    return set->stencils[shape].brief && fits_i8(imm) ? set->stencils[shape].brief
+                                                      : shape;
 }
 
 /* Moves the cold part out of the way and notes the two jumps between the parts. */
@@ -158,46 +160,62 @@ static void put_cold(Emit *e, const Stencil *s, const u8 *code, const StencilHol
                                                start + s->hot, FIX_HOT, true};
 }
 
-/* A stencil with a cold part: made away from the block, then taken apart. */
-static void put_in_two(Emit *e, const Stencil *s, const u8 *number, i64 imm)
+/* Any stencil: one with a cold part is made away from the block, then taken apart. */
+static void put_slowly(Emit *e, const Stencil *s, const u8 *parts, i64 imm)
 {
     const StencilHole *holes = e->set->holes + s->holes;
-    u8 code[STENCIL_MAX + 16];
+    u8 away[STENCIL_MAX + 16], *code = s->cold ? away : e->o->bytes + e->o->at;
 
     copy_bytes(code, e->set->bytes + s->bytes, s->hot + s->cold);
-    apply_fields(e->set, s, code, number);
+    apply_fields(e->set, s, code, parts);
     for (u32 i = 0; i < s->n_holes; i++)
         fill_hole(code, &holes[i], imm);
-    memcpy(e->o->bytes + e->o->at, code, s->hot);
-    put_cold(e, s, code, holes, e->o->at);
-    e->o->at += s->hot;
+    if (s->cold) {
+        memcpy(e->o->bytes + e->o->at, code, s->hot);
+        put_cold(e, s, code, holes, e->o->at);
+    }
+}
+
+/* Without a branch that depends on what the stencil is like. */
+static void put_quickly(EmitBuf *o, const QuickStencil *q, const u8 *parts, i64 imm)
+{
+    u8 *code = o->bytes + o->at;
+    u32 word;
+
+    memcpy(code, q->bytes, sizeof q->bytes);
+    memcpy(&word, code + q->hole_at, 4);
+    word |= (u32)imm & q->hole_mask;
+    memcpy(code + q->hole_at, &word, 4);
+    for (u32 i = 0; i < 4; i++)
+        code[(u8)q->field[i] >> 3] ^= (u8)(parts[q->field[i] >> 8] << (q->field[i] & 7));
+    if (q->n_fields > 4)
+        for (u32 i = 4; i < 8; i++)
+            code[(u8)q->field[i] >> 3] ^=
+                (u8)(parts[q->field[i] >> 8] << (q->field[i] & 7));
 }
 
 void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit)
 {
     const StencilSet *set = e->set;
-    u8 number[3] = {0}, *code;
-    const Stencil *s = find_shape(set, op, form, regs, imm, number);
+    u8 parts[8] = {0};
+    u32 shape = find_shape(set, op, form, regs, imm, parts);
+    const QuickStencil *q = &set->quick[shape];
+    u32 len = q->len ? q->len : set->stencils[shape].hot;
 
     if (UNLIKELY(e->full || e->o->at + STENCIL_MAX > e->o->limit)) {
         e->full = true;
         return;
     }
-    if (s->exit_at)
-        keep_in_line(e, s->exit_at);
-    if (s->cold) {
-        put_in_two(e, s, number, imm);
-        return;
-    }
-    code = e->o->bytes + e->o->at;
-    copy_bytes(code, set->bytes + s->bytes, s->hot);
-    apply_fields(set, s, code, number);
-    for (u32 i = 0; i < s->n_holes; i++)
-        fill_hole(code, &set->holes[s->holes + i], imm);
-    if (s->exit_at)
-        emit_fix(e, e->o->at + s->exit_at, op == OP_jump ? FIX_THUNK : FIX_EXIT,
+    if (q->exit_at)
+        keep_in_line(e, q->exit_at);
+    if (LIKELY(q->len))
+        put_quickly(e->o, q, parts, imm);
+    else
+        put_slowly(e, &set->stencils[shape], parts, imm);
+    if (q->exit_at)
+        emit_fix(e, e->o->at + q->exit_at, op == OP_jump ? FIX_THUNK : FIX_EXIT,
                  op == OP_jump ? e->t->thunks->jump_miss : exit);
-    e->o->at += s->hot;
+    e->o->at += len;
 }
 
 /* ---- bytes that no stencil holds ---- */

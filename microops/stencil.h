@@ -99,6 +99,21 @@ typedef struct Stencil {
     u8 exit_at; /* where its HOLE_EXIT is; 0: none */
 } Stencil;
 
+/*
+ * The common stencil again, in one piece: at most 16 bytes and no cold part, at most
+ * eight fields and one value hole.  A field is its bit, and above it which part of
+ * which number goes there: operand * 2 + high; 7: none.
+ */
+typedef struct QuickStencil {
+    u8 bytes[16];
+    u16 field[8];
+    u32 hole_mask;
+    u8 hole_at;
+    u8 len; /* 0: not one of these */
+    u8 n_fields;
+    u8 exit_at;
+} QuickStencil;
+
 typedef struct StencilFamily {
     u16 first;    /* its first shape; 0: no such family */
     u16 n_shapes;
@@ -109,6 +124,7 @@ struct StencilSet {
     const char *name;
     const StencilFamily (*family)[FORM_COUNT]; /* [op][form] */
     const Stencil *stencils;
+    const QuickStencil *quick; /* by the same index */
     const u8 *bytes;
     const StencilField *fields;
     const StencilHole *holes;

@@ -308,6 +308,57 @@ static void write_stencils(FILE *f)
     fprintf(f, "{0,0,0}};\n");
 }
 
+/* False: too long, or has too much in it. */
+static bool make_quick(const Stencil *s, QuickStencil *q)
+{
+    *q = (QuickStencil){.n_fields = s->n_fields, .exit_at = s->exit_at};
+    if (s->hot > sizeof q->bytes || s->cold || s->n_fields > ARRAY_SIZE(q->field))
+        return false;
+    memcpy(q->bytes, out.bytes + s->bytes, s->hot);
+    for (u32 i = 0; i < ARRAY_SIZE(q->field); i++)
+        q->field[i] = 7 << 8;
+    for (u32 i = 0; i < s->n_fields; i++) {
+        StencilField f = out.fields[s->fields + i];
+
+        q->field[i] = (u16)(f.bit | (f.operand * 2 + f.high) << 8);
+    }
+    for (u32 i = 0; i < s->n_holes; i++) {
+        const StencilHole *h = &out.holes[s->holes + i];
+        bool byte = h->kind == HOLE_IMM8 || h->kind == HOLE_ENV8;
+
+        if (h->kind == HOLE_EXIT)
+            continue;
+        if (q->hole_mask || h->addend || h->kind == HOLE_IMM64 || h->at > 12)
+            return false;
+        q->hole_mask = byte ? 0xff : 0xffffffff;
+        q->hole_at = h->at;
+    }
+    return true;
+}
+
+static void write_quick(FILE *f)
+{
+    QuickStencil q;
+
+    fprintf(f, "static const QuickStencil quick[] = {\n");
+    for (u32 i = 0; i < out.n_stencils; i++) {
+        bool quick = i && make_quick(&out.stencils[i], &q);
+
+        fprintf(f, "{{%u", quick ? q.bytes[0] : 0);
+        for (u32 k = 1; quick && k < sizeof q.bytes; k++)
+            fprintf(f, ",%u", q.bytes[k]);
+        fprintf(f, "},{");
+        for (u32 k = 0; quick && k < ARRAY_SIZE(q.field); k++)
+            fprintf(f, "%u,", q.field[k]);
+        if (quick)
+            fprintf(f, "},%uu,%u,%u,%u,%u},\n", q.hole_mask, q.hole_at,
+                    out.stencils[i].hot, q.n_fields, q.exit_at);
+        else
+            fprintf(f, "0},0,0,0,0,%u},\n", out.stencils[i].exit_at);
+    }
+    fprintf(f, "};\n");
+}
+
 static void write_tables(const char *path, const char *name)
 {
     FILE *f = fopen(path, "w");
@@ -318,6 +369,7 @@ static void write_tables(const char *path, const char *name)
     write_bytes(f, "bytes", out.bytes, out.n_bytes);
     write_bytes(f, "shape_of", out.shape_of, out.n_shape_of);
     write_stencils(f);
+    write_quick(f);
     fprintf(f, "static const StencilFamily family[][FORM_COUNT] = {\n");
     for (u32 op = 0; op < STENCIL_OPS; op++)
         for (u32 form = 0; form < FORM_COUNT; form++)
@@ -327,8 +379,8 @@ static void write_tables(const char *path, const char *name)
                         out.family[op][form].shape_of);
     fprintf(f,
             "[%u] = {{0,0,0}}};\nconst StencilSet stencils_%s = {\"%s\", family, "
-            "stencils, bytes, fields, holes, shape_of,\n    sizeof family + sizeof "
-            "stencils + sizeof bytes + sizeof fields + sizeof holes + sizeof "
+            "stencils, quick, bytes, fields, holes, shape_of,\n    sizeof family + sizeof "
+            "stencils + sizeof quick + sizeof bytes + sizeof fields + sizeof holes + sizeof "
             "shape_of};\n",
             STENCIL_OPS, name, name);
     if (fclose(f))
@@ -338,7 +390,7 @@ static void write_tables(const char *path, const char *name)
 /* One line for whoever watches the build. */
 static void print_stats(const char *name)
 {
-    size_t size = out.n_bytes + out.n_shape_of + out.n_stencils * sizeof(Stencil) +
+    size_t size = out.n_bytes + out.n_shape_of + out.n_stencils * (sizeof(Stencil) + sizeof(QuickStencil)) +
                   out.n_fields * sizeof(StencilField) +
                   out.n_holes * sizeof(StencilHole) + sizeof out.family;
 
