@@ -108,28 +108,44 @@ i64 mem_reserve(Memory *m, u64 addr, u64 len)
     return p == MAP_FAILED ? -errno : 0;
 }
 
-/* The guest has nothing at [addr, addr+len) any more; host mappings stay. */
+/* Has any page of the range one of these flags?  Reservations may be huge. */
+static bool any(const Memory *m, u64 addr, u64 len, u8 bits)
+{
+    Extent part;
+
+    for (u64 at = addr; extents_next(&m->flagged, at, addr + len, &part); at = part.end)
+        if (space_any(&m->space, part.start, part.end - part.start, bits))
+            return true;
+    return false;
+}
+
 void mem_forget(Process *p, u64 addr, u64 len)
 {
     Memory *m = p->mem;
     Extent part;
 
-    for (u64 at = addr; extents_next(&m->map, at, addr + len, &part); at = part.end) {
+    for (u64 at = addr; extents_next(&m->flagged, at, addr + len, &part);
+         at = part.end) {
         u64 n = part.end - part.start;
 
         space_clear_bits(&m->space, part.start, n, PERMISSIONS);
         cache_invalidate(p->cache, part.start, n);
         space_set(&m->space, part.start, n, 0);
     }
+    extents_remove(&m->flagged, addr, addr + len);
     extents_remove(&m->map, addr, addr + len);
 }
 
-/* The guest has this at [addr, addr+len), which was forgotten before. */
 bool mem_grant(Memory *m, u64 addr, u64 len, u8 flags)
 {
-    if (flags & PERMISSIONS)
-        space_set(&m->space, addr, len, flags);
-    return extents_add(&m->map, addr, addr + len);
+    if (!extents_add(&m->map, addr, addr + len))
+        return false;
+    if (!(flags & PERMISSIONS))
+        return true;
+    if (!extents_add(&m->flagged, addr, addr + len))
+        return false;
+    space_set(&m->space, addr, len, flags);
+    return true;
 }
 
 static i64 map(Process *p, u64 addr, u64 len, int prot, int flags, int fd, u64 offset)
@@ -137,7 +153,7 @@ static i64 map(Process *p, u64 addr, u64 len, int prot, int flags, int fd, u64 o
     Memory *m = p->mem;
     const int not_ours = MAP_FIXED_NOREPLACE | MAP_GROWSDOWN | MAP_32BIT;
     u8 granted = mem_flags(prot, (flags & MAP_TYPE) != MAP_PRIVATE);
-    bool had_code = space_any(&m->space, addr, len, PAGE_EXEC);
+    bool had_code = any(m, addr, len, PAGE_EXEC);
     void *r = mmap(mem_host(m, addr), len, space_prot(granted),
                    (flags & ~not_ours) | MAP_FIXED, fd, (off_t)offset);
 
@@ -250,23 +266,38 @@ i64 mem_munmap(Task *t, u64 addr, u64 len)
     return r;
 }
 
+/* CODE and HOT stay: the cache must find its blocks. */
+static void set_permissions(Memory *m, u64 addr, u64 len, u8 flags)
+{
+    Extent part;
+
+    for (u64 at = addr; extents_next(&m->flagged, at, addr + len, &part);
+         at = part.end) {
+        u64 n = part.end - part.start;
+
+        space_set_bits(&m->space, part.start, n, flags);
+        space_clear_bits(&m->space, part.start, n, (u8)(PERMISSIONS & ~flags));
+    }
+}
+
 static i64 protect(Process *p, u64 addr, u64 len, int prot)
 {
     Memory *m = p->mem;
     u8 flags = mem_flags(prot, false);
-    bool executable = space_any(&m->space, addr, len, PAGE_EXEC);
+    bool executable = any(m, addr, len, PAGE_EXEC);
 
+    if ((flags & PERMISSIONS) && !extents_add(&m->flagged, addr, addr + len))
+        return -ENOMEM;
     if (mprotect(mem_host(m, addr), len, space_prot(flags)))
         return -errno;
-    space_set_bits(&m->space, addr, len, flags);
-    space_clear_bits(&m->space, addr, len, (u8)(PERMISSIONS & ~flags));
+    set_permissions(m, addr, len, flags);
     if (!executable)
         return 0;
     /* What other threads translate meanwhile is protected again: go round. */
     do {
         cache_invalidate(p->cache, addr, len);
         mprotect(mem_host(m, addr), len, space_prot(flags));
-    } while ((prot & PROT_WRITE) && space_any(&m->space, addr, len, PAGE_CODE));
+    } while ((prot & PROT_WRITE) && any(m, addr, len, PAGE_CODE));
     return 0;
 }
 
@@ -325,7 +356,7 @@ static void content_changes(Process *p, u64 addr, u64 len)
 {
     Memory *m = p->mem;
 
-    if (!space_any(&m->space, addr, len, PAGE_CODE))
+    if (!any(m, addr, len, PAGE_CODE))
         return;
     cache_host_write(p->cache, addr, len);
     cache_invalidate(p->cache, addr, len);

@@ -12,7 +12,7 @@
 static const u64 known_flags = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK |
                                SA_RESTART | SA_NODEFER | SA_RESETHAND;
 
-/* Makes the page that handlers return to; 0 or -errno. */
+/* Makes the page that handlers return to; 0 or -errno.  signal_lock is held. */
 static i64 return_page(Task *t)
 {
     Memory *m = t->process->mem;
@@ -22,8 +22,9 @@ static i64 return_page(Task *t)
 
     if (m->return_page)
         return 0;
-    page = mem_mmap(t, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* Above the stack, where mmap puts nothing by itself. */
+    page = mem_mmap(t, m->stack_end + PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (page < 0)
         return page;
     if (!guest_write(t, (u64)page, code, size))
@@ -56,11 +57,12 @@ i64 signal_action(Task *t, int sig, u64 act, u64 old, u64 set_size)
         return -EINVAL;
     if (act && !GET(t, act, &new))
         return -EFAULT;
-    if (act && new.handler > ABI_SIG_IGN && (r = return_page(t)) < 0)
-        return r;
     pthread_mutex_lock(&p->signal_lock);
     was = *signal_action_of(p, sig);
-    r = act ? set_action(t, sig, &new) : 0;
+    if (act && new.handler > ABI_SIG_IGN)
+        r = return_page(t);
+    if (act && r == 0)
+        r = set_action(t, sig, &new);
     pthread_mutex_unlock(&p->signal_lock);
     return r == 0 && old && !PUT(t, old, &was) ? -EFAULT : r;
 }

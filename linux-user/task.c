@@ -227,15 +227,15 @@ static const u64 host_flags = CLONE_FS | CLONE_FILES | CLONE_PTRACE | CLONE_PARE
 
 static void lock_all(Process *p)
 {
-    exec_fork_prepare(p->cache);
-    pthread_mutex_lock(&p->mem->lock);
     pthread_mutex_lock(&p->signal_lock);
+    pthread_mutex_lock(&p->mem->lock);
+    exec_fork_prepare(p->cache);
 }
 
 static void unlock_all(Process *p)
 {
-    pthread_mutex_unlock(&p->signal_lock);
     pthread_mutex_unlock(&p->mem->lock);
+    pthread_mutex_unlock(&p->signal_lock);
 }
 
 /* The child is another kernel task: nothing of its own is pending. */

@@ -97,6 +97,7 @@ typedef struct Memory {
     Space space;
     pthread_mutex_t lock; /* maps change one at a time */
     Extents map;
+    Extents flagged;     /* where page flags may be other than 0: all but PROT_NONE */
     Extent shm[MEM_SHM]; /* shmat's; unused: end 0 */
     u64 low;             /* first address for mmap (vm.mmap_min_addr) */
     u64 top;             /* mmap searches down from here */
