@@ -726,7 +726,7 @@ static u32 emit_exit(Emit *e, u32 exit, bool request)
     EmitExit *x = &t->exits[t->n_exits];
     u32 start = e->o->at;
 
-    if (t->n_exits == IR_EXITS || e->o->at + 1024 > t->limit) {
+    if (t->n_exits == IR_EXITS || e->o->at + 1024 > e->o->limit) {
         e->full = true;
         return start;
     }
@@ -840,7 +840,9 @@ bool emit_block(EmitTask *t)
     e->ir = t->ir;
     e->plan = t->plan;
     e->set = t->set;
-    e->hot = (EmitBuf){t->buffer, t->at, t->limit, false};
+    /* Made aside: a store to a line that holds running code costs a pipeline flush. */
+    e->hot = (EmitBuf){e->staging - t->at, t->at, MIN(t->limit, t->at + STAGING_SIZE),
+                       false};
     e->cold = (EmitBuf){e->cold_bytes, 0, COLD_SIZE, true};
     e->o = &e->hot;
     e->in_rax = VAL_NONE;
@@ -869,12 +871,14 @@ bool emit_block(EmitTask *t)
     if (t->loops)
         emit_head_check(e);
     emit_ops(e);
-    if (e->full || e->hot.at + e->cold.at + 4096 > t->limit)
+    if (e->full || e->hot.at + e->cold.at + 4096 > e->hot.limit)
         return false;
     t->hot_end = cold_start = e->hot.at;
-    memcpy(t->buffer + cold_start, e->cold.bytes, e->cold.at);
+    memcpy(e->hot.bytes + cold_start, e->cold.bytes, e->cold.at);
     e->hot.at += e->cold.at;
     resolve(e, cold_start);
     t->end = e->hot.at;
+    if (!e->full)
+        memcpy(t->buffer + t->at, e->staging, t->end - t->at);
     return !e->full;
 }

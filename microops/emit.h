@@ -6,7 +6,7 @@
 #include "microops.h"
 #include "stencil.h"
 
-enum { COLD_SIZE = 1 << 16, EMIT_FIXES = 2048, EMIT_SLACK = 256 };
+enum { COLD_SIZE = 1 << 15, STAGING_SIZE = 1 << 17, EMIT_FIXES = 2048, EMIT_SLACK = 256 };
 
 /* Code goes to the block proper or to its cold end, which is placed last. */
 typedef struct EmitBuf {
@@ -44,6 +44,7 @@ typedef struct Emit {
     u32 n_spare_r, n_spare_f;
     EmitFix fixes[EMIT_FIXES];
     u8 cold_bytes[COLD_SIZE + EMIT_SLACK];
+    u8 staging[STAGING_SIZE + EMIT_SLACK]; /* the block, until it is complete */
 } Emit;
 
 /* ---- host_x86_64.c ---- */

@@ -176,22 +176,33 @@ static void put_slowly(Emit *e, const Stencil *s, const u8 *parts, i64 imm)
     }
 }
 
+/* XORs four fields into 128 bits held in two registers. */
+static inline void add_fields(u64 *low, u64 *high, const u16 *field, const u8 *parts)
+{
+    for (u32 i = 0; i < 4; i++) {
+        u64 v = (u64)parts[field[i] >> 8] << (field[i] & 63);
+        u64 upper = -(u64)(field[i] >> 6 & 1);
+
+        *low ^= v & ~upper;
+        *high ^= v & upper;
+    }
+}
+
 /* Without a branch that depends on what the stencil is like. */
 static void put_quickly(EmitBuf *o, const QuickStencil *q, const u8 *parts, i64 imm)
 {
-    u8 *code = o->bytes + o->at;
-    u32 word;
+    u128 hole = (u128)((u32)imm & q->hole_mask) << (q->hole_at * 8);
+    u64 low, high;
 
-    memcpy(code, q->bytes, sizeof q->bytes);
-    memcpy(&word, code + q->hole_at, 4);
-    word |= (u32)imm & q->hole_mask;
-    memcpy(code + q->hole_at, &word, 4);
-    for (u32 i = 0; i < 4; i++)
-        code[(u8)q->field[i] >> 3] ^= (u8)(parts[q->field[i] >> 8] << (q->field[i] & 7));
+    memcpy(&low, q->bytes, 8);
+    memcpy(&high, q->bytes + 8, 8);
+    add_fields(&low, &high, q->field, parts);
     if (q->n_fields > 4)
-        for (u32 i = 4; i < 8; i++)
-            code[(u8)q->field[i] >> 3] ^=
-                (u8)(parts[q->field[i] >> 8] << (q->field[i] & 7));
+        add_fields(&low, &high, q->field + 4, parts);
+    low |= (u64)hole;
+    high |= (u64)(hole >> 64);
+    memcpy(o->bytes + o->at, &low, 8);
+    memcpy(o->bytes + o->at + 8, &high, 8);
 }
 
 void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit)

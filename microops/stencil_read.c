@@ -178,15 +178,17 @@ static Object open_object(const char *path)
     text = find_section(&o, ".text");
     symbols = find_section(&o, ".symtab");
     relocs = find_section(&o, ".rela.text");
-    if (!text || !symbols || !relocs)
+    if (!text || !symbols)
         stencil_refuse(path, "holds no stencils");
     o.text = (u32)(text - o.sections);
     o.symbols = (const Elf64_Sym *)(o.file + symbols->sh_offset);
     o.n_symbols = (u32)(symbols->sh_size / sizeof *o.symbols);
     o.strings = (const char *)o.file + o.sections[symbols->sh_link].sh_offset;
-    o.relocs = (Elf64_Rela *)(o.file + relocs->sh_offset);
-    o.n_relocs = (u32)(relocs->sh_size / sizeof *o.relocs);
-    qsort(o.relocs, o.n_relocs, sizeof *o.relocs, by_offset);
+    if (relocs) {
+        o.relocs = (Elf64_Rela *)(o.file + relocs->sh_offset);
+        o.n_relocs = (u32)(relocs->sh_size / sizeof *o.relocs);
+        qsort(o.relocs, o.n_relocs, sizeof *o.relocs, by_offset);
+    }
     return o;
 }
 

@@ -85,15 +85,17 @@ static u32 rhythm_of(const Variant *v)
     u32 hash = 0;
     Insn insn;
 
-    for (u32 at = 0; at < v->len && insn_read(v->code, v->len, at, &insn); at += insn.len)
+    for (u32 at = 0; at < v->len && insn_read(v->code, v->len, at, &insn);
+         at += insn.len)
         hash = hash * 31 + insn.len;
     return hash;
 }
 
 static bool same_kind(const Variant *a, const Variant *b)
 {
-    return a->alias == b->alias && a->rhythm == b->rhythm && a->len == b->len && a->hot == b->hot &&
-           a->n_holes == b->n_holes && !memcmp(a->holes, b->holes, sizeof a->holes);
+    return a->alias == b->alias && a->rhythm == b->rhythm && a->len == b->len &&
+           a->hot == b->hot && a->n_holes == b->n_holes &&
+           !memcmp(a->holes, b->holes, sizeof a->holes);
 }
 
 static void apply_fields(u8 *code, const Stencil *s, u16 vector)
@@ -377,12 +379,14 @@ static void write_tables(const char *path, const char *name)
                 fprintf(f, "[%u][%u] = {%u,%u,%u},\n", op, form,
                         out.family[op][form].first, out.family[op][form].n_shapes,
                         out.family[op][form].shape_of);
-    fprintf(f,
-            "[%u] = {{0,0,0}}};\nconst StencilSet stencils_%s = {\"%s\", family, "
-            "stencils, quick, bytes, fields, holes, shape_of,\n    sizeof family + sizeof "
-            "stencils + sizeof quick + sizeof bytes + sizeof fields + sizeof holes + sizeof "
-            "shape_of};\n",
-            STENCIL_OPS, name, name);
+    fprintf(
+        f,
+        "[%u] = {{0,0,0}}};\nconst StencilSet stencils_%s = {\"%s\", family, "
+        "stencils, quick, bytes, fields, holes, shape_of,\n    sizeof family + sizeof "
+        "stencils + sizeof quick + sizeof bytes + sizeof fields + sizeof holes + "
+        "sizeof "
+        "shape_of};\n",
+        STENCIL_OPS, name, name);
     if (fclose(f))
         stencil_refuse(path, "cannot be written");
 }
@@ -390,7 +394,8 @@ static void write_tables(const char *path, const char *name)
 /* One line for whoever watches the build. */
 static void print_stats(const char *name)
 {
-    size_t size = out.n_bytes + out.n_shape_of + out.n_stencils * (sizeof(Stencil) + sizeof(QuickStencil)) +
+    size_t size = out.n_bytes + out.n_shape_of +
+                  out.n_stencils * (sizeof(Stencil) + sizeof(QuickStencil)) +
                   out.n_fields * sizeof(StencilField) +
                   out.n_holes * sizeof(StencilHole) + sizeof out.family;
 

@@ -38,17 +38,38 @@ bool code_map(Cache *c, size_t size, size_t data)
     return ok;
 }
 
-/* Faulting pages in one by one, twice, would cost more than translating into them. */
+/* How many bytes to fault in next, when `used` of `ready` are taken; 0: none yet. */
+static size_t next_step(size_t used, size_t margin, size_t ready, size_t size)
+{
+    size_t step = align_up(MIN(MAX(ready / 2, 64u << 10), 4u << 20), PAGE_SIZE);
+
+    return used + margin < ready ? 0 : MIN(step, size - ready);
+}
+
+static void make_table_ready(void *table, size_t used, size_t *ready, size_t size)
+{
+    size_t n = next_step(used, PAGE_SIZE, *ready, align_up(size, PAGE_SIZE));
+
+    if (n)
+        madvise((u8 *)table + *ready, n, MADV_POPULATE_WRITE);
+    *ready += n;
+}
+
+/* Faulting pages in one by one would cost more than translating into them. */
 void code_make_ready(Cache *c)
 {
-    size_t step = MIN(MAX(c->ready / 2, 128u << 10), 4u << 20), n;
+    size_t n = next_step(c->at, CODE_MARGIN / 2, c->ready, c->size);
 
-    if (c->at + CODE_MARGIN < c->ready)
-        return;
-    n = MIN(step, c->size - c->ready);
-    madvise(c->write + c->ready, n, MADV_POPULATE_WRITE);
-    madvise(c->exec + c->ready, n, MADV_POPULATE_READ);
-    c->ready += (u32)n;
+    if (n) {
+        madvise(c->write + c->ready, n, MADV_POPULATE_WRITE);
+        madvise(c->exec + c->ready, n, MADV_POPULATE_READ);
+        c->ready += n;
+    }
+    make_table_ready(c->tbs, c->n_tbs * sizeof *c->tbs, &c->tbs_ready,
+                     c->max_tbs * sizeof *c->tbs);
+    make_table_ready(c->exits, c->n_exits * sizeof *c->exits, &c->exits_ready,
+                     c->max_exits * sizeof *c->exits);
+    make_table_ready(c->maps, c->n_maps, &c->maps_ready, c->max_maps);
 }
 
 int code_copy(Cache *c)
@@ -74,7 +95,7 @@ bool code_remap(Cache *c, int fd)
 {
     bool ok = map_views(c, fd, c->exec, c->write);
 
-    c->ready = (u32)align_up(c->at, PAGE_SIZE);
+    c->ready = align_up(c->at, PAGE_SIZE);
     close(fd);
     return ok;
 }

@@ -75,7 +75,8 @@ struct Cache {
     u8 *exec, *write;       /* the code buffer, mapped twice */
     size_t size;
     u32 at, at_start;       /* next free byte; first after the thunks */
-    u32 ready;              /* bytes of it that are in memory in both views */
+    size_t ready;           /* bytes of it that are in memory in both views */
+    size_t tbs_ready, exits_ready, maps_ready; /* and of the tables */
     EmitThunks thunks;
     const void **helpers;   /* the guest's, then the ops' meanings */
 
