@@ -26,8 +26,10 @@ static void accel_option(CacheOptions *c, const char *text)
 {
     if (!strcmp(text, "v3=off"))
         c->no_v3 = true;
+    else if (!strcmp(text, "hot=0"))
+        c->hot = HOT_NEVER;
     else if (!strncmp(text, "hot=", 4) && text[4])
-        c->hot = (u32)strtoul(text + 4, NULL, 0);
+        c->hot = MIN(strtoul(text + 4, NULL, 0), (unsigned long)HOT_NEVER);
     else if (strcmp(text, "v3=on"))
         fatal(1, "-accel: %s is unknown", text);
 }

@@ -37,7 +37,7 @@ static const Option table[] = {
     {"R", "RESERVED_VA", "SIZE", SIZE, AT(reserve), 0, "bytes of guest address space"},
     {"cpu", "CPU", "MODEL", STRING, AT(cpu), 0, "the processor (-cpu help lists them)"},
     {"accel", "ACCEL", "NAME[,OPT=VAL]", STRING, AT(accel), 0,
-     "how to run: jit (v3=off: baseline code; hot=N: entries before a trace is made; "
+     "how to run: jit (v3=off: baseline code; hot=N: a trace after N entries, "
      "0: never) or interp"},
     {"d", "LOG", "ITEM,...", STRING, AT(log_items), 0,
      "log items (-d help lists them)"},
