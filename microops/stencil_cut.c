@@ -240,6 +240,9 @@ static void shape_plain(Code *c)
     const Insn *end = from_end(c, 0);
     bool tail = end->kind == (InsnKind)TO_NEXT;
 
+    for (u32 i = 0; i < c->n; i++)
+        if (c->insns[i].kind == (InsnKind)TO_EXIT)
+            stencil_refuse(v->name, "leaves in a way that is not one conditional jump");
     if (!c->n_tails || (!tail && end->kind != INSN_JUMP))
         stencil_refuse(v->name, "does not end in a tail call to hole_next");
     if (any_indirect(c))
@@ -250,8 +253,6 @@ static void shape_plain(Code *c)
         const Insn *insn = &c->insns[i];
         u32 rel = v->len - (insn->at + 5);
 
-        if (insn->kind == (InsnKind)TO_EXIT)
-            stencil_refuse(v->name, "leaves in a way that is not one conditional jump");
         if (insn->kind == (InsnKind)TO_NEXT)
             memcpy(v->code + insn->at + 1, &rel, 4);
     }

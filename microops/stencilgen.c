@@ -248,6 +248,21 @@ static void add_brief(u32 id)
     s->brief = (u16)(b - out.stencils);
 }
 
+/* As a function of that name would be refused. */
+_Noreturn static void refuse_missing(u32 op, Form form, u32 index)
+{
+    char name[64];
+    u8 regs[3];
+    u32 n = variant_regs(form, index, regs);
+    int at = snprintf(name, sizeof name, "%s__%s__", stencil_op_names[op],
+                      stencil_form_names[form]);
+
+    for (u32 k = 0; k < n; k++)
+        at += snprintf(name + at, sizeof name - (size_t)at, "%s%u", k ? "_" : "",
+                       regs[k]);
+    stencil_refuse(name, "is missing");
+}
+
 static void make_family(const Families *families, u32 op, Form form)
 {
     Variant *all = families->all[op][form];
@@ -259,6 +274,9 @@ static void make_family(const Families *families, u32 op, Form form)
         if (all[i].present)
             all[i].rhythm = rhythm_of(&all[i]);
     for (u32 i = 0; i < count; i++)
+        if (all[i].half)
+            stencil_refuse(all[i].name, "its second sample is missing");
+    for (u32 i = 0; i < count; i++)
         if (all[i].present && !all[i].shape)
             make_shape(all, count, &all[i], n_operands);
     if (out.n_stencils - first > 255)
@@ -269,11 +287,7 @@ static void make_family(const Families *families, u32 op, Form form)
     f->shape_of = out.n_shape_of;
     for (u32 i = 0; i < count; i++) {
         if (!all[i].present)
-            stencil_refuse(stencil_op_names[op],
-                           "form %s: register combination %u is missing",
-                           stencil_form_names[form], i);
-        if (all[i].half)
-            stencil_refuse(all[i].name, "its second sample is missing");
+            refuse_missing(op, form, i);
         out.shape_of[out.n_shape_of++] = (u8)(all[i].shape - first);
     }
     for (u32 i = first; i < first + f->n_shapes; i++)
