@@ -62,39 +62,56 @@ static const char *map_label(const Memory *m, u64 start, u64 end)
     return start < m->brk && end > m->brk_start ? "[heap]" : "";
 }
 
-/* One line of ours as lines of the guest's: cut where its pages' rights change. */
-static void put_map(Task *t, FILE *f, u64 start, u64 end, u64 offset, const char *rest)
+/* Where the pages' rights first differ from those at a; end at the latest. */
+static u64 rights_end(const Memory *m, u64 a, u64 end)
 {
-    const Memory *m = t->process->mem;
-    const u8 seen = PAGE_READ | PAGE_WRITE | PAGE_EXEC | PAGE_MAPPED | PAGE_SHARED;
+    const u8 seen = PAGE_READ | PAGE_WRITE | PAGE_EXEC | PAGE_SHARED;
+    u8 flags = space_flags(&m->space, a) & seen;
+    Extent part;
+
+    /* Reservations are huge and have no flags: they are not looked through. */
+    if (!extents_next(&m->flagged, a, end, &part))
+        return end;
+    if (part.start > a && flags == 0)
+        a = part.start;
+    while (a < end && (space_flags(&m->space, a) & seen) == flags)
+        a += PAGE_SIZE;
+    return a;
+}
+
+/* One line of ours as lines of the guest's: what it has mapped there, cut where its
+ * pages' rights change. */
+static void put_map(const Memory *m, FILE *f, u64 start, u64 end, u64 offset,
+                    const char *rest)
+{
     char file[PATH_MAX] = "", dev[16] = "00:00";
     unsigned long long inode = 0;
+    Extent part;
 
     sscanf(rest, "%15s %llu %4095[^\n]", dev, &inode, file);
-    for (u64 a = start, b; a < end; a = b) {
-        u8 flags = space_flags(&m->space, a) & seen;
+    for (u64 a = start; extents_next(&m->map, a, end, &part);) {
+        u8 flags = space_flags(&m->space, part.start);
 
-        for (b = a; b < end && (space_flags(&m->space, b) & seen) == flags;)
-            b += PAGE_SIZE;
-        if (!(flags & PAGE_MAPPED))
-            continue;
-        fprintf(f, "%08llx-%08llx %c%c%c%c %08llx %s %llu", (unsigned long long)a,
-                (unsigned long long)b, flags & PAGE_READ ? 'r' : '-',
-                flags & PAGE_WRITE ? 'w' : '-', flags & PAGE_EXEC ? 'x' : '-',
-                flags & PAGE_SHARED ? 's' : 'p',
-                inode ? (unsigned long long)(offset + a - start) : 0ull, dev, inode);
-        fprintf(f, " %22s%s\n", "", inode ? file : map_label(m, a, b));
+        a = rights_end(m, part.start, part.end);
+        fprintf(f, "%08llx-%08llx %c%c%c%c %08llx %s %llu",
+                (unsigned long long)part.start, (unsigned long long)a,
+                flags & PAGE_READ ? 'r' : '-', flags & PAGE_WRITE ? 'w' : '-',
+                flags & PAGE_EXEC ? 'x' : '-', flags & PAGE_SHARED ? 's' : 'p',
+                inode ? (unsigned long long)(offset + part.start - start) : 0ull, dev,
+                inode);
+        fprintf(f, " %22s%s\n", "", inode ? file : map_label(m, part.start, a));
     }
 }
 
 static void put_maps(Task *t, FILE *f)
 {
-    const Space *s = &t->process->mem->space;
-    u64 base = (u64)s->base, start, end, offset;
+    Memory *m = t->process->mem;
+    u64 base = (u64)m->space.base, start, end, offset;
     FILE *ours = fopen("/proc/self/maps", "re");
     char line[PATH_MAX + 128], rights[8];
     int at;
 
+    pthread_mutex_lock(&m->lock);
     while (ours && fgets(line, sizeof line, ours)) {
         if (sscanf(line, "%lx-%lx %4s %lx %n", &start, &end, rights, &offset, &at) < 4)
             continue;
@@ -102,10 +119,11 @@ static void put_maps(Task *t, FILE *f)
             offset += base - start;
             start = base;
         }
-        end = MIN(end, base + s->size);
+        end = MIN(end, base + m->space.size);
         if (start < end)
-            put_map(t, f, start - base, end - base, offset, line + at);
+            put_map(m, f, start - base, end - base, offset, line + at);
     }
+    pthread_mutex_unlock(&m->lock);
     if (ours)
         fclose(ours);
 }
