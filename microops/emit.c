@@ -293,8 +293,11 @@ static void emit_binary(Emit *e, const Op *op)
             d = HOST_RAX;
         load_r(e, d, a);
         put1(e, op->op, FORM_rc, d, 0);
-    } else {
+    } else if (has(e, op->op, FORM_fx) || has(e, op->op, FORM_fxc)) {
         emit_fixed_r(e, op);
+        return;
+    } else {
+        emit_meaning(e, op);
         return;
     }
     store_r(e, d, op->out);
@@ -349,11 +352,6 @@ static void emit_r_rr(Emit *e, const Op *op)
     if (val_is_const(op->in[0]) && op_desc[op->op].flags & COMM) {
         swapped.in[0] = op->in[1];
         swapped.in[1] = op->in[0];
-    }
-    if (!has(e, op->op, FORM_rr) && !has(e, op->op, FORM_rrr) && !has(e, op->op, FORM_rk) &&
-        !has(e, op->op, FORM_rc) && !has(e, op->op, FORM_fx) && !has(e, op->op, FORM_fxc)) {
-        emit_meaning(e, op);
-        return;
     }
     if (val_is_const(swapped.in[1]) && emit_immediate(e, &swapped))
         return;
@@ -846,6 +844,9 @@ bool emit_block(EmitTask *t)
     e->cold = (EmitBuf){e->cold_bytes, 0, COLD_SIZE, true};
     e->o = &e->hot;
     e->in_rax = VAL_NONE;
+    if (e->memo_of != t->set)
+        memset(e->memo, 0, sizeof e->memo);
+    e->memo_of = t->set;
     t->n_exits = 0;
     if (t->at + 4096 > t->limit)
         return false;

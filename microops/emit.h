@@ -28,6 +28,16 @@ typedef struct EmitFix {
     bool cold; /* at is in the cold part */
 } EmitFix;
 
+/* A stencil as it was last put down for these registers, immediate still open. */
+typedef struct Memo {
+    u32 key; /* op, form, registers, size of the immediate; never 0 */
+    u32 hole_mask;
+    u8 hole_at, len, exit_at;
+    u8 bytes[16];
+} Memo;
+
+enum { MEMO_BITS = 11 };
+
 typedef struct Emit {
     EmitTask *t;
     const Ir *ir;
@@ -42,6 +52,8 @@ typedef struct Emit {
     const Plan *spares_of;
     u8 spare_r[HOST_GPRS], spare_f[HOST_FPRS]; /* not the plan's: for temps */
     u32 n_spare_r, n_spare_f;
+    const StencilSet *memo_of;
+    Memo memo[1 << MEMO_BITS];
     EmitFix fixes[EMIT_FIXES];
     u8 cold_bytes[COLD_SIZE + EMIT_SLACK];
     u8 staging[STAGING_SIZE + EMIT_SLACK]; /* the block, until it is complete */

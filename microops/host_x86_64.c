@@ -188,10 +188,9 @@ static inline void add_fields(u64 *low, u64 *high, const u16 *field, const u8 *p
     }
 }
 
-/* Without a branch that depends on what the stencil is like. */
-static void put_quickly(EmitBuf *o, const QuickStencil *q, const u8 *parts, i64 imm)
+/* Bytes and fields of a common stencil, without branching on what it is like. */
+static void make_memo(Memo *m, const QuickStencil *q, u32 key, const u8 *parts)
 {
-    u128 hole = (u128)((u32)imm & q->hole_mask) << (q->hole_at * 8);
     u64 low, high;
 
     memcpy(&low, q->bytes, 8);
@@ -199,34 +198,77 @@ static void put_quickly(EmitBuf *o, const QuickStencil *q, const u8 *parts, i64 
     add_fields(&low, &high, q->field, parts);
     if (q->n_fields > 4)
         add_fields(&low, &high, q->field + 4, parts);
-    low |= (u64)hole;
-    high |= (u64)(hole >> 64);
-    memcpy(o->bytes + o->at, &low, 8);
-    memcpy(o->bytes + o->at + 8, &high, 8);
+    *m = (Memo){key, q->hole_mask, q->hole_at, q->len, q->exit_at, {0}};
+    memcpy(m->bytes, &low, 8);
+    memcpy(m->bytes + 8, &high, 8);
+}
+
+static void note_exit(Emit *e, u32 op, u32 at, u32 exit)
+{
+    if (op == OP_jump)
+        emit_fix(e, at, FIX_THUNK, e->t->thunks->jump_miss);
+    else
+        emit_fix(e, at, FIX_EXIT, exit);
+}
+
+/* The stencil has been put down for these registers before, or is now. */
+static void put_memo(Emit *e, const Memo *m, u32 op, i64 imm, u32 exit)
+{
+    EmitBuf *o = e->o;
+    u8 *code;
+    u32 word;
+
+    if (m->exit_at) {
+        keep_in_line(e, m->exit_at);
+        note_exit(e, op, o->at + m->exit_at, exit);
+    }
+    code = o->bytes + o->at;
+    memcpy(code, m->bytes, sizeof m->bytes);
+    memcpy(&word, m->bytes + m->hole_at, 4);
+    word |= (u32)imm & m->hole_mask;
+    memcpy(code + m->hole_at, &word, 4);
+    o->at += m->len;
+}
+
+static u32 memo_key(u32 op, Form form, const u8 *regs, i64 imm)
+{
+    u32 key = op << 6 | (u32)form | (u32)fits_i8(imm) << 30 | 1u << 31;
+    u32 n = form_operands[form].n;
+
+    for (u32 k = 0; k < n; k++)
+        key |= (u32)regs[k] << (16 + 4 * k);
+    return key;
 }
 
 void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit)
 {
     const StencilSet *set = e->set;
+    u32 key = memo_key(op, form, regs, imm), shape;
+    Memo *m = &e->memo[key * 0x9e3779b1u >> (32 - MEMO_BITS)];
     u8 parts[8] = {0};
-    u32 shape = find_shape(set, op, form, regs, imm, parts);
-    const QuickStencil *q = &set->quick[shape];
-    u32 len = q->len ? q->len : set->stencils[shape].hot;
+    const QuickStencil *q;
 
     if (UNLIKELY(e->full || e->o->at + STENCIL_MAX > e->o->limit)) {
         e->full = true;
         return;
     }
+    if (LIKELY(m->key == key)) {
+        put_memo(e, m, op, imm, exit);
+        return;
+    }
+    shape = find_shape(set, op, form, regs, imm, parts);
+    q = &set->quick[shape];
+    if (q->len) {
+        make_memo(m, q, key, parts);
+        put_memo(e, m, op, imm, exit);
+        return;
+    }
     if (q->exit_at)
         keep_in_line(e, q->exit_at);
-    if (LIKELY(q->len))
-        put_quickly(e->o, q, parts, imm);
-    else
-        put_slowly(e, &set->stencils[shape], parts, imm);
+    put_slowly(e, &set->stencils[shape], parts, imm);
     if (q->exit_at)
-        emit_fix(e, e->o->at + q->exit_at, op == OP_jump ? FIX_THUNK : FIX_EXIT,
-                 op == OP_jump ? e->t->thunks->jump_miss : exit);
-    e->o->at += len;
+        note_exit(e, op, e->o->at + q->exit_at, exit);
+    e->o->at += set->stencils[shape].hot;
 }
 
 /* ---- bytes that no stencil holds ---- */

@@ -107,40 +107,44 @@ static bool protect_page(Cache *c, u64 page, bool *hot)
     return flags & (PAGE_HOT | PAGE_CODE) || !(flags & PAGE_WRITE) || !smc_protect(c, page);
 }
 
+/* The pages of a block, each once or nearly so; a plain block has at most two. */
+static u32 pages_of(const Ir *ir, bool trace, u64 *pages)
+{
+    u32 n = 0, step = trace ? 1 : MAX(ir->n_insns - 1, 1);
+
+    for (u32 i = 0; i < ir->n_insns; i += step) {
+        const IrInsn *insn = &ir->insns[i];
+        u64 first = insn->pc & PAGE_MASK;
+        u64 last = (insn->pc + MAX(insn->len, 1) - 1) & PAGE_MASK;
+
+        if (!n || pages[n - 1] != first)
+            pages[n++] = first;
+        if (pages[n - 1] != last)
+            pages[n++] = last;
+    }
+    return n;
+}
+
 /* Protects every page the block was read from.  False: one of them had not been
  * protected while it was read, so it must be read again. */
-static bool protect_pages(Cache *c, const Ir *ir, bool *hot)
+static bool protect_pages(Cache *c, const Ir *ir, bool trace, bool *hot)
 {
+    u64 pages[2 * IR_INSNS];
+    u32 n = pages_of(ir, trace, pages);
     bool all = true;
-    u64 last = ~0ull;
 
-    for (u32 i = 0; i < ir->n_insns; i++) {
-        u64 first = ir->insns[i].pc & PAGE_MASK;
-        u64 end = (ir->insns[i].pc + MAX(ir->insns[i].len, 1) - 1) & PAGE_MASK;
-
-        if (first != last)
-            all &= protect_page(c, first, hot);
-        if (end != first)
-            all &= protect_page(c, end, hot);
-        last = end;
-    }
+    for (u32 i = 0; i < n; i++)
+        all &= protect_page(c, pages[i], hot);
     return all;
 }
 
-static void add_pages(Cache *c, u32 tb, const Ir *ir)
+static void add_pages(Cache *c, u32 tb, const Ir *ir, bool trace)
 {
-    u64 last = ~0ull;
+    u64 pages[2 * IR_INSNS];
+    u32 n = pages_of(ir, trace, pages);
 
-    for (u32 i = 0; i < ir->n_insns; i++) {
-        u64 first = ir->insns[i].pc & PAGE_MASK;
-        u64 end = (ir->insns[i].pc + MAX(ir->insns[i].len, 1) - 1) & PAGE_MASK;
-
-        if (first != last)
-            tb_page_add(c, tb, first);
-        if (end != first)
-            tb_page_add(c, tb, end);
-        last = end;
-    }
+    for (u32 i = 0; i < n; i++)
+        tb_page_add(c, tb, pages[i]);
 }
 
 /* How many instructions up to and including the first store. */
@@ -179,7 +183,7 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
             trace_begin(tracer, c, key);
         translate_block(&dis, ir, c->guest, c->space, plain, max,
                         tracer ? &tracer->follow : NULL);
-        if (key.flags & KEY_STEP || protect_pages(c, ir, hot))
+        if (key.flags & KEY_STEP || protect_pages(c, ir, tracer, hot))
             break;
     }
     if (*hot) {
@@ -302,7 +306,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     add_exits(c, tb, t, ir);
     tb_map_add(c, tb, t, ir);
     if (!(key.flags & KEY_STEP) && ir->insns[0].len) { /* a fetch trap is not kept */
-        add_pages(c, tb_number(c, tb), ir);
+        add_pages(c, tb_number(c, tb), ir, trace);
         tb_insert(c, tb);
     }
     count_block(c, tb, began);
