@@ -8,8 +8,9 @@ mode_set() {
     small) mode_args="-tb-size 1048576" ;;
     step) mode_args="-one-insn-per-tb" ;;
     interp) mode_args="-accel interp" ;;
+    hot) mode_args="-accel jit,hot=2" ;;
     baseline) mode_args="-accel jit,v3=off" ;;
-    *) echo "mode $1? default small step interp baseline" >&2; return 1 ;;
+    *) echo "mode $1? default small step hot interp baseline" >&2; return 1 ;;
     esac
     case $TESSERA in
     *qemu-riscv64*) mode_args="-cpu rv64,zba=true,zbb=true,zbs=true" ;;

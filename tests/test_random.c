@@ -32,6 +32,7 @@ static const struct Mode {
     {"default", {NULL}},
     {"small", {"-tb-size", "1048576"}},
     {"step", {"-one-insn-per-tb"}},
+    {"hot", {"-accel", "jit,hot=2"}},
     {"interp", {"-accel", "interp"}},
     {"baseline", {"-accel", "jit,v3=off"}},
 };
