@@ -34,8 +34,10 @@ static bool replace(Extents *e, size_t from, size_t to, const Extent *with, size
         e->at = at;
         e->max = max;
     }
-    memmove(e->at + from + n, e->at + to, (e->n - to) * sizeof *e->at);
-    memcpy(e->at + from, with, n * sizeof *with);
+    if (e->n > to)
+        memmove(e->at + from + n, e->at + to, (e->n - to) * sizeof *e->at);
+    if (n)
+        memcpy(e->at + from, with, n * sizeof *with);
     e->n = count;
     return true;
 }

@@ -235,6 +235,11 @@ void options_parse(Options *o, const Abi *abi, int argc, char **argv)
         apply(o, abi, option, option->value ? argv[++i] : NULL);
     }
     check_cpu(o, abi);
+    if (o->log_items && !strcmp(o->log_items, "help")) {
+        const char *bad;
+
+        log_set_items("help", &bad); /* prints the table and ends */
+    }
     if (i == argc)
         fatal(1, "which program? (-help says more)");
     o->program = argv[i];

@@ -87,7 +87,7 @@ typedef struct Birth {
     Task *task;
     CloneArgs args;
     _Atomic u32 parent; /* BUSY: it still reads the tid and writes what it must */
-    u8 altstack[SIGNAL_ALTSTACK];
+    _Alignas(16) u8 altstack[SIGNAL_ALTSTACK];
 } Birth;
 
 enum { BUSY, DONE, AWAITED }; /* AWAITED: busy, and the thread wants to end */

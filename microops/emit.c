@@ -4,8 +4,16 @@
  * its operands.  Knows forms, not bytes.  Values in Env pass through the emitter's
  * own registers (rax, rcx, xmm0-2); a temp takes a register the plan left free.
  */
+#include <stdlib.h>
 #include <string.h>
 #include "emit.h"
+
+/* For out_asm: the op at hand begins here. */
+static void note_op(Emit *e)
+{
+    if (e->t->notes)
+        e->t->op_at[e->op] = e->hot.at;
+}
 
 /* ---- where a value is ---- */
 
@@ -97,7 +105,7 @@ static bool dies_next(const Emit *e, Val v)
     const Op *end = e->ir->ops + e->ir->n_ops;
 
     if (v < VAL_TEMP || v >= VAL_FTEMP || next >= end || next->in[0] != v ||
-        next->in[1] == v || op_desc[next->op].in[0] != CLS_R ||
+        next->in[1] == v || next->in[2] == v || op_desc[next->op].in[0] != CLS_R ||
         op_desc[next->op].in[1] == CLS_F)
         return false;
     for (const Op *op = next + 1; op < end && op->op != OP_insn; op++)
@@ -613,9 +621,11 @@ static bool emit_loop_branch(Emit *e, const Op *op)
     y = &e->ir->exits[next->exit];
     if (is_head(e, x) || is_head(e, y)) {
         bool straight = is_head(e, x);
+        u32 before = e->n_fixes;
 
         put_branch(e, straight ? op->op : opposite(op->op), op->in[0], op->in[1], 0);
-        turn_to_head(e);
+        if (e->n_fixes > before) /* a branch on equal operands may be none */
+            turn_to_head(e);
         emit_leave(e, straight ? next->exit : op->exit);
         return true;
     }
@@ -654,8 +664,10 @@ static void emit_op(Emit *e, const Op *op)
     case OP_bge:
     case OP_bltu:
     case OP_bgeu:
-        if (emit_loop_branch(e, op))
+        if (emit_loop_branch(e, op)) {
             e->op++;
+            note_op(e);
+        }
         else
             put_branch(e, op->op, op->in[0], op->in[1], op->exit);
         break;
@@ -790,16 +802,14 @@ static void emit_ops(Emit *e)
         const Op *op = &ir->ops[e->op];
         Val held = e->in_rax;
 
-        if (e->t->notes)
-            e->t->op_at[e->op] = e->hot.at;
+        note_op(e);
         if (op->op == OP_insn)
             e->t->insn_at[insn++] = e->hot.at;
         emit_op(e, op);
         if (e->in_rax == held)
             e->in_rax = VAL_NONE;
     }
-    if (e->t->notes)
-        e->t->op_at[ir->n_ops] = e->hot.at;
+    note_op(e);
 }
 
 /* Compares the block's source bytes with what they were, n at a time. */
@@ -829,10 +839,11 @@ static void emit_check(Emit *e, u32 stale)
 
 bool emit_block(EmitTask *t)
 {
-    static _Thread_local Emit emitter;
-    Emit *e = &emitter;
+    Emit *e = t->emitter ? t->emitter : (t->emitter = calloc(1, sizeof *e));
     u32 cold_start;
 
+    if (!e)
+        return false;
     memset(e, 0, offsetof(Emit, spares_of));
     e->t = t;
     e->ir = t->ir;

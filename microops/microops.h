@@ -311,6 +311,7 @@ enum {
 };
 
 typedef struct EmitTask {
+    struct Emit *emitter; /* emit's own, made at its first block; freed with free() */
     const Ir *ir;
     const Plan *plan, *entry_plan; /* equal pointers: no shuffling at the edges */
     const struct StencilSet *set;

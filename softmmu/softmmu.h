@@ -40,7 +40,7 @@ static inline bool space_contains(const Space *s, u64 addr, u64 len)
 
 static inline u8 *space_host(const Space *s, u64 addr)
 {
-    return s->base + addr;
+    return (u8 *)((uintptr_t)s->base + addr);
 }
 
 static inline u8 space_flags(const Space *s, u64 addr)

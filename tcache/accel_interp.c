@@ -120,7 +120,7 @@ static void block_keep_source(Block *b, const Ir *ir, const Space *space)
     last = &b->sources[b->n_sources - 1];
     b->n_bytes = last->at + last->len;
     b->bytes = g_malloc(b->n_bytes);
-    for (u32 i = 0; i < b->n_sources; i++)
+    for (u32 i = 0; i < b->n_sources && b->n_bytes; i++)
         memcpy(b->bytes + b->sources[i].at, space_host(space, b->sources[i].pc),
                b->sources[i].len);
 }
@@ -147,7 +147,7 @@ static bool block_current(const Block *b, const Space *space)
         const Source *s = &b->sources[i];
 
         if (!space_check(space, s->pc, s->len, PAGE_EXEC) ||
-            memcmp(space_host(space, s->pc), b->bytes + s->at, s->len))
+            (s->len && memcmp(space_host(space, s->pc), b->bytes + s->at, s->len)))
             return false;
     }
     return b->n_bytes > 0; /* none: nothing could be read there, this time */

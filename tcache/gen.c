@@ -129,7 +129,7 @@ static u32 pages_of(const Ir *ir, bool trace, u64 *pages)
  * protected while it was read, so it must be read again. */
 static bool protect_pages(Cache *c, const Ir *ir, bool trace, bool *hot)
 {
-    u64 pages[2 * IR_INSNS];
+    u64 *pages = c->pages_read;
     u32 n = pages_of(ir, trace, pages);
     bool all = true;
 
@@ -140,7 +140,7 @@ static bool protect_pages(Cache *c, const Ir *ir, bool trace, bool *hot)
 
 static void add_pages(Cache *c, u32 tb, const Ir *ir, bool trace)
 {
-    u64 pages[2 * IR_INSNS];
+    u64 *pages = c->pages_read;
     u32 n = pages_of(ir, trace, pages);
 
     for (u32 i = 0; i < n; i++)

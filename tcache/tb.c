@@ -246,7 +246,7 @@ void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir)
         i64 step = (i64)(ir->insns[i].pc - pc);
 
         map_put(c, t->insn_at[i] - at);
-        map_put(c, (u64)(step << 1 ^ step >> 63));
+        map_put(c, (u64)step << 1 ^ (u64)(step >> 63));
         at = t->insn_at[i];
         pc = ir->insns[i].pc;
     }

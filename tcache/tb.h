@@ -103,6 +103,7 @@ struct Cache {
     _Atomic u64 last_id;
     Ir *ir;
     EmitTask *task;
+    u64 pages_read[2 * IR_INSNS]; /* of the block at hand */
     CacheStats stats;
     bool timed;
     u64 started;
