@@ -23,7 +23,8 @@ enum { THREADS = 4, ROUNDS = 20000 };
 AMO_BOTH(swap)
 AMO_BOTH(add)
 AMO_BOTH(and)
-AMO_BOTH(or) AMO_BOTH(xor) AMO_BOTH(min) AMO_BOTH(max) AMO_BOTH(minu) AMO_BOTH(maxu)
+AMO_BOTH(or)
+AMO_BOTH(xor) AMO_BOTH(min) AMO_BOTH(max) AMO_BOTH(minu) AMO_BOTH(maxu)
 
     static u64 sext(u64 v)
 {
