@@ -25,8 +25,9 @@ static void *reserve(u64 at, u64 size, int prot)
 /* base 0: anywhere, at a huge page's boundary so that the guest can have them. */
 static bool window_reserve(Space *s, u64 size, u64 base)
 {
-    u64 below = base ? MIN(base - 1, GUARD) & PAGE_MASK : GUARD + HUGE;
-    u64 total = below + size + GUARD;
+    u64 guard = MIN(GUARD, size / 16);
+    u64 below = base ? MIN(base - 1, guard) & PAGE_MASK : guard + HUGE;
+    u64 total = below + size + guard;
     u8 *window = reserve(base ? base - below : 0, total, PROT_NONE);
 
     if (!window)

@@ -75,6 +75,9 @@ static void put_variant(Put *p, const StencilSet *set, u32 op, Form form, u32 in
     e->set = set;
     e->n_fixes = 0;
     e->full = false;
+    if (e->memo_of != set)
+        memset(e->memo, 0, sizeof e->memo);
+    e->memo_of = set;
     e->hot = (EmitBuf){p->code, 0, sizeof p->code, false};
     e->cold = (EmitBuf){e->cold_bytes, 0, COLD_SIZE, true};
     e->o = &e->hot;
@@ -127,6 +130,7 @@ static void must_equal(const Put *p, const Variant *v, const u8 *code, i64 imm)
 
 /* ---- every register assignment ---- */
 
+/* The first one with a stencil and its registers makes it, the others find it. */
 static void put_wide(const StencilSet *set, u32 op, Form form, u32 index,
                      const Variant *v)
 {
@@ -182,7 +186,8 @@ static void put_small(const StencilSet *set, u32 op, Form form, u32 index,
     const Variant *wide = &whole->all[op][form][index];
     static Put p;
 
-    put_variant(&p, set, op, form, index, small);
+    for (u32 i = 0; i < 2; i++) /* made, then found */
+        put_variant(&p, set, op, form, index, small);
     if (p.len == wide->len)
         return; /* has no brief form, or no immediate: compared above */
     must_equal(&p, v, v->code, small);
