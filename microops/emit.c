@@ -431,12 +431,12 @@ static void emit_fixed_f(Emit *e, const Op *op)
         load_f(e, HOST_X1, op->in[1]);
     if (desc->in[0] == CLS_F)
         load_f(e, HOST_X0, op->in[0]);
-    else
+    else if (desc->in[0] == CLS_R)
         load_r(e, HOST_RAX, op->in[0]);
     put0(e, op->op, FORM_fx, 0);
     if (desc->out == CLS_F)
         store_f(e, HOST_X0, op->out);
-    else
+    else if (desc->out == CLS_R)
         store_r(e, HOST_RAX, op->out);
 }
 

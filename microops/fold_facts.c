@@ -123,6 +123,7 @@ static Facts facts_of_integer(OpCode op, const Facts *a, const Facts *b)
     case OP_clz:
     case OP_ctz:
     case OP_cpop: r.low = 7; break;
+    case OP_fget: r.low = 5; break;
     case OP_clzw:
     case OP_ctzw:
     case OP_cpopw: r.low = 6; break;
@@ -156,7 +157,7 @@ const u16 facts_when[OP_COUNT] = {
     [OP_ld32u] = ALWAYS, [OP_sext8] = ALWAYS, [OP_sext16] = ALWAYS,
     [OP_zext8] = ALWAYS, [OP_zext16] = ALWAYS, [OP_zext32] = ALWAYS, [OP_clz] = ALWAYS,
     [OP_ctz] = ALWAYS, [OP_cpop] = ALWAYS, [OP_clzw] = ALWAYS, [OP_ctzw] = ALWAYS,
-    [OP_cpopw] = ALWAYS, [OP_fcanon_d] = ALWAYS, [OP_fmadd_d] = ALWAYS,
+    [OP_cpopw] = ALWAYS, [OP_fget] = ALWAYS, [OP_fcanon_d] = ALWAYS, [OP_fmadd_d] = ALWAYS,
     [OP_fmsub_d] = ALWAYS, [OP_fnmsub_d] = ALWAYS, [OP_fnmadd_d] = ALWAYS,
     [OP_fmin_d] = ALWAYS, [OP_fmax_d] = ALWAYS, [OP_fcvt_d_w] = ALWAYS,
     [OP_fcvt_d_wu] = ALWAYS, [OP_fcvt_d_l] = ALWAYS, [OP_fcvt_d_lu] = ALWAYS,

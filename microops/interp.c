@@ -55,6 +55,8 @@ static _Thread_local Env *current; /* ops.h's ENV; set by each function that nee
 #define DEF_F_FF(n, fl)  FN(n, fl, f_raw(op_##n(A_, B_)))
 #define DEF_F_FFF(n, fl) FN(n, fl, f_raw(op_##n(A_, B_, C_)))
 #define DEF_R_F(n, fl)   FN(n, fl, op_##n(A_))
+#define DEF_R_N(n, fl)   FN(n, fl, op_##n())
+#define DEF_N_R(n, fl)   FN(n, fl, (op_##n(a), 0))
 #define DEF_R_FF(n, fl)  FN(n, fl, op_##n(A_, B_))
 #define DEF_F_R(n, fl)   FN(n, fl, f_raw(op_##n(a)))
 #define DEF_X_RR(n, fl)
@@ -77,6 +79,8 @@ FN(fence, 0, (op_fence(), 0))
 #define REF_F_FF(n)  fn_##n
 #define REF_F_FFF(n) fn_##n
 #define REF_R_F(n)   fn_##n
+#define REF_R_N(n)   fn_##n
+#define REF_N_R(n)   fn_##n
 #define REF_R_FF(n)  fn_##n
 #define REF_F_R(n)   fn_##n
 #define REF_X_RR(n)  NULL

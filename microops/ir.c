@@ -27,6 +27,8 @@
 #define SIG_F_R(n)   .out = CLS_F, .in = {CLS_R}, .n_in = 1
 #define SIG_X_RR(n)  .in = {CLS_R, CLS_R}, .n_in = 2, .has_exit = true
 #define SIG_X(n)     .has_exit = true
+#define SIG_R_N(n)   .out = CLS_R
+#define SIG_N_R(n)   .in = {CLS_R}, .n_in = 1
 #define SIG_R(n)     .in = {CLS_R}, .n_in = 1
 /* a call's operands are raw: of either class, and as many as the helper has */
 #define SIG_CALL(n) \

@@ -175,6 +175,8 @@ static inline void ir_gen(Ir *ir, OpCode code, Val out, Val a, Val b, Val c, i32
 #define GEN_F_FFF(n)     static inline void gen_##n(Ir *ir, Val d, Val a, Val b, Val c) { ir_gen(ir, OP_##n, d, a, b, c, 0, 0); }
 #define GEN_X_RR(n)      static inline void gen_##n(Ir *ir, Val a, Val b, u16 exit) { ir_gen(ir, OP_##n, N_, a, b, N_, 0, exit); }
 #define GEN_X(n)         static inline void gen_##n(Ir *ir, u16 exit) { ir_gen(ir, OP_##n, N_, N_, N_, N_, 0, exit); }
+#define GEN_R_N(n)       static inline void gen_##n(Ir *ir, Val d) { ir_gen(ir, OP_##n, d, N_, N_, N_, 0, 0); }
+#define GEN_N_R(n)       GEN_R(n)
 #define GEN_R(n)         static inline void gen_##n(Ir *ir, Val a) { ir_gen(ir, OP_##n, N_, a, N_, N_, 0, 0); }
 #define GEN_CALL(n)      static inline void gen_##n(Ir *ir, Val d, Val a, Val b, Val c, i32 helper) { ir_gen(ir, OP_##n, d, a, b, c, helper, 0); }
 #define GEN_F_F(n)       GEN_R_R(n)

@@ -16,6 +16,22 @@ typedef __m128d Fpr; /* a floating-point value: its low 64 bits */
 
 #define MEANING static inline __attribute__((always_inline, unused))
 
+/*
+ * The floating-point flags as ops see them: inexact, underflow, overflow, division by
+ * zero, invalid from bit 0 up.  MXCSR has them the other way round, at bits 5 to 2
+ * and 0; as a number of 16 nibbles is a table.
+ */
+enum { F_FLAGS = 31, F_FLAGS_MXCSR = 0x3d };
+#define F_REVERSED 0xf7b3d591e6a2c480ull
+MEANING u64 f_flags_of_mxcsr(u32 csr)
+{
+    return (F_REVERSED >> (csr & 0x3c) & 15) | (u64)(csr & 1) << 4;
+}
+MEANING u32 f_mxcsr_of_flags(u64 flags)
+{
+    return (u32)((F_REVERSED >> (flags & 15) * 4 & 15) << 2 | (flags >> 4 & 1));
+}
+
 /* ---- moves and arithmetic ---- */
 MEANING u64 op_mov(u64 a) { return a; }
 MEANING u64 op_add(u64 a, u64 b) { return a + b; }
@@ -558,6 +574,18 @@ MEANING u64 op_fround(u64 a)
 
     f_setcsr((csr & ~(3u << 13)) | (u32)(0x9c >> (a & 3) * 2 & 3) << 13);
     return 0x78 >> rc * 2 & 3;
+}
+MEANING u64 op_fget(void) { return f_flags_of_mxcsr(f_getcsr()); }
+/* Setting what is set already, as after a quiet comparison, is left out. */
+MEANING void op_fset(u64 a)
+{
+    u32 change = f_mxcsr_of_flags(a);
+
+    change ^= f_getcsr() & F_FLAGS_MXCSR;
+    if (UNLIKELY(change)) {
+        __asm__ volatile("" : : : "memory"); /* ENV->csr is read again: no spill */
+        f_setcsr(ENV->csr ^ change);
+    }
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <xmmintrin.h>
 #include <x86intrin.h>
+#include "../../microops/ops.h"
 #include "riscv64.h"
 
 enum { CSR_CYCLE = 0xc00, CSR_TIME = 0xc01, CSR_INSTRET = 0xc02 };
@@ -24,33 +25,14 @@ bool csr_readable(u32 number)
 
 /* ---- fflags and MXCSR ---- */
 
-enum { FFLAGS_BITS = 0x1f, FRM_BITS = 7, FRM_SHIFT = 5 };
+enum { FRM_BITS = 7, FRM_SHIFT = 5 };
 enum { MXCSR_DEFAULT = 0x1f80, MXCSR_RC_SHIFT = 13 };
 
-static const struct {
-    u8 fflags, mxcsr;
-} flag_pairs[] = {
-    {0x10, _MM_EXCEPT_INVALID},  {0x08, _MM_EXCEPT_DIV_ZERO},
-    {0x04, _MM_EXCEPT_OVERFLOW}, {0x02, _MM_EXCEPT_UNDERFLOW},
-    {0x01, _MM_EXCEPT_INEXACT},
-};
-
-static u32 fflags_of(u32 mxcsr)
+/* fflags has the order of the ops' flags. */
+static void set_fflags(Env *env, u64 flags)
 {
-    u32 flags = 0;
-
-    for (size_t i = 0; i < ARRAY_SIZE(flag_pairs); i++)
-        if (mxcsr & flag_pairs[i].mxcsr)
-            flags |= flag_pairs[i].fflags;
-    return flags;
-}
-
-static void set_fflags(Env *env, u32 flags)
-{
-    env->mxcsr &= ~(u32)_MM_EXCEPT_MASK;
-    for (size_t i = 0; i < ARRAY_SIZE(flag_pairs); i++)
-        if (flags & flag_pairs[i].fflags)
-            env->mxcsr |= flag_pairs[i].mxcsr;
+    env->mxcsr &= ~(u32)F_FLAGS_MXCSR;
+    env->mxcsr |= f_mxcsr_of_flags(flags);
 }
 
 /* ---- frm, MXCSR.RC and key_flags ---- */
@@ -84,13 +66,14 @@ static void set_frm(Env *env, u32 frm)
 
 u32 riscv64_fcsr(const Env *env)
 {
-    return (u32)env->guest_state[STATE_FRM] << FRM_SHIFT | fflags_of(env->mxcsr);
+    return (u32)env->guest_state[STATE_FRM] << FRM_SHIFT |
+           (u32)f_flags_of_mxcsr(env->mxcsr);
 }
 
 void riscv64_set_fcsr(Env *env, u32 fcsr)
 {
     env->mxcsr = MXCSR_DEFAULT;
-    set_fflags(env, fcsr & FFLAGS_BITS);
+    set_fflags(env, fcsr);
     set_frm(env, fcsr >> FRM_SHIFT & FRM_BITS);
 }
 
@@ -105,13 +88,13 @@ static u64 read_time(void)
            (u64)now.tv_nsec / (1000000000 / TIMEBASE_HZ);
 }
 
-/* ---- helpers: they run with the guest's MXCSR in the register ---- */
+/* ---- helpers: they run with the guest's MXCSR in the register.  fflags alone is
+ * the ops' ---- */
 
 u64 help_csr_read(Env *env, u64 number, u64 b, u64 c)
 {
     env->mxcsr = _mm_getcsr();
     switch (number) {
-    case CSR_FFLAGS: return fflags_of(env->mxcsr);
     case CSR_FRM: return env->guest_state[STATE_FRM];
     case CSR_FCSR: return riscv64_fcsr(env);
     case CSR_TIME: return read_time();
@@ -123,7 +106,6 @@ u64 help_csr_write(Env *env, u64 number, u64 value, u64 c)
 {
     env->mxcsr = _mm_getcsr();
     switch (number) {
-    case CSR_FFLAGS: set_fflags(env, value & FFLAGS_BITS); break;
     case CSR_FRM: set_frm(env, value & FRM_BITS); break;
     default: riscv64_set_fcsr(env, (u32)value); break;
     }

@@ -54,12 +54,18 @@ bool trans_fence_i(Dis *d, const Arg *a)
 
 static void csr_read(Dis *d, Val out, u32 csr)
 {
-    gen_call(d->ir, out, ir_const(d->ir, csr), VAL_NONE, VAL_NONE, HELPER_csr_read);
+    if (csr == CSR_FFLAGS)
+        gen_fget(d->ir, out);
+    else
+        gen_call(d->ir, out, ir_const(d->ir, csr), VAL_NONE, VAL_NONE, HELPER_csr_read);
 }
 
 static void csr_write(Dis *d, u32 csr, Val value)
 {
-    gen_call(d->ir, VAL_NONE, ir_const(d->ir, csr), value, VAL_NONE, HELPER_csr_write);
+    if (csr == CSR_FFLAGS)
+        gen_fset(d->ir, value);
+    else
+        gen_call(d->ir, VAL_NONE, ir_const(d->ir, csr), value, VAL_NONE, HELPER_csr_write);
 }
 
 /* Code depends on the rounding mode. */
