@@ -190,11 +190,13 @@ static void make_landing(Runner *r)
 static bool emit(Runner *r, const Case *c, const Ir *ir)
 {
     EmitTask *t = &r->task;
+    struct Emit *emitter = t->emitter;
     const struct Guest *guest = (const struct Guest *)&emit_guest;
 
     emit_thunks(&r->thunks, c->set, c->entry, r->buffer, guest);
     make_landing(r);
     memset(t, 0, sizeof *t);
+    t->emitter = emitter; /* kept, as the code cache does */
     t->ir = ir;
     t->plan = c->plan;
     t->entry_plan = c->entry;
