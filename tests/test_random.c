@@ -244,6 +244,8 @@ static bool check_mode(Tester *t, const Run *theirs, u64 seed, u32 n)
     free(ours.out);
     if (at == n)
         return true;
+    printf("wait status %#x after %zu of %u sequences\n", ours.status,
+           ours.size / sizeof(Dump), n);
     report_failure(t, seed + at);
     return false;
 }
