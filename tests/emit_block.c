@@ -384,12 +384,14 @@ static void make_block(Maker *m)
 {
     u32 length = 1 + below(&m->r, chance(&m->r, 50) ? 6 : BLOCK_OPS);
 
+    if (chance(&m->r, 1))
+        length = LARGE_BLOCK + below(&m->r, IR_OPS - LARGE_BLOCK);
     ir_reset(m->ir, (const struct Guest *)&emit_guest);
     m->pc = 0x1000;
     m->ints = chance(&m->r, 50) ? 4 : INTS;
     m->floats = chance(&m->r, 50) ? 4 : FLOATS;
     next_insn(m);
-    while (m->ir->n_ops < length) {
+    while (m->ir->n_ops < length && ir_room(m->ir)) {
         if (chance(&m->r, 30) || m->ir->n_temps > TEMPS_AN_INSN - 4 ||
             m->ir->n_ftemps > TEMPS_AN_INSN - 4)
             next_insn(m);

@@ -14,6 +14,7 @@ enum {
     GLOBALS = INTS + FLOATS,
     MEMORY = 1 << 14, /* guest addresses 0.. */
     TEMPS_AN_INSN = 12,
+    LARGE_BLOCK = 300, /* ops; larger ones need not fit */
 };
 
 typedef struct Random {

@@ -367,7 +367,7 @@ static bool agrees(Runner *r, const Case *c)
     if (!within_limits(r))
         return false;
     if (!fits)
-        return c->small || DIFFER("it did not fit");
+        return c->small || ir->n_ops > LARGE_BLOCK || DIFFER("it did not fit");
     request = expect(r, c, ir, &r->interpreted);
     run_code(r, c, request, &r->emitted);
     return same_way(r, c, ir) && same_state(&r->interpreted.state, &r->emitted.state) &&
