@@ -25,10 +25,12 @@ static const StencilSet *const sets[] = {&stencils_base, &stencils_v3};
 
 /* ---- objects ---- */
 
-/* All variants of the set's objects PREFIX_*.o in folder. */
+/* All variants of the set's objects NAME_*.o in folder; kept until the end. */
 static Families *read_set(const char *folder, const char *name)
 {
-    Families *f = calloc(1, sizeof *f);
+    static Families *kept[16];
+    static u32 n_kept;
+    Families *f = kept[n_kept++ % ARRAY_SIZE(kept)] = calloc(1, sizeof *f);
     char pattern[256];
     glob_t found;
 
