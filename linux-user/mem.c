@@ -23,7 +23,8 @@ bool mem_init(Memory *m, const Options *o)
 {
     u64 size = o->reserve ? o->reserve : WINDOW_DEFAULT;
 
-    if (!space_init_at(&m->space, size, o->guest_base))
+    if (!(o->guest_base ? space_init_at(&m->space, size, o->guest_base)
+                        : space_init(&m->space, size)))
         return false;
     pthread_mutex_init(&m->lock, NULL);
     m->low = LOWEST;

@@ -22,6 +22,15 @@ static void *reserve(u64 at, u64 size, int prot)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static bool flags_reserve(Space *s, u64 size)
+{
+    s->page = reserve(0, size >> PAGE_BITS, PROT_READ | PROT_WRITE);
+    if (!s->page)
+        return false;
+    madvise((void *)s->page, size >> PAGE_BITS, MADV_NOHUGEPAGE); /* it is sparse */
+    return true;
+}
+
 /* base 0: anywhere, at a huge page's boundary so that the guest can have them. */
 static bool window_reserve(Space *s, u64 size, u64 base)
 {
@@ -32,20 +41,39 @@ static bool window_reserve(Space *s, u64 size, u64 base)
 
     if (!window)
         return false;
-    s->page = reserve(0, size >> PAGE_BITS, PROT_READ | PROT_WRITE);
-    if (!s->page) {
+    if (!flags_reserve(s, size)) {
         munmap(window, total);
         return false;
     }
-    madvise((void *)s->page, size >> PAGE_BITS, MADV_NOHUGEPAGE); /* it is sparse */
     s->base = base ? (u8 *)base : (u8 *)align_down((u64)window + below, HUGE);
     s->size = size;
     return true;
 }
 
+/* Guest addresses as host addresses: a segment without a base costs no cycle. */
+static bool window_reserve_low(Space *s, u64 size)
+{
+    static const u64 lowest[] = {PAGE_SIZE, 16 * PAGE_SIZE}; /* vm.mmap_min_addr */
+
+    for (u32 i = 0; i < ARRAY_SIZE(lowest); i++) {
+        u64 len = size - lowest[i];
+
+        if (!reserve(lowest[i], len, PROT_NONE))
+            continue;
+        if (flags_reserve(s, size)) {
+            s->base = NULL;
+            s->size = size;
+            return true;
+        }
+        munmap((void *)lowest[i], len);
+    }
+    return false;
+}
+
 bool space_init(Space *s, u64 size)
 {
-    return space_init_at(s, size, 0);
+    return window_reserve_low(s, align_up(MAX(size, SIZE_MIN), PAGE_SIZE)) ||
+           space_init_at(s, size, 0);
 }
 
 bool space_init_at(Space *s, u64 size, u64 base)

@@ -5,7 +5,7 @@
 const u64 kernel_rounds = 5900;
 
 static u32 table[4][256];
-static u8 buffer[64 * 1024];
+static u32 buffer[16 * 1024];
 
 static void make_tables(void)
 {
@@ -22,14 +22,11 @@ static void make_tables(void)
     }
 }
 
-static NOINLINE u32 crc32(u32 crc, const u8 *data, size_t length)
+static NOINLINE u32 crc32(u32 crc, const u32 *words, size_t count)
 {
     crc = ~crc;
-    for (size_t i = 0; i + 4 <= length; i += 4) {
-        u32 word;
-
-        memcpy(&word, data + i, sizeof(word));
-        crc ^= word;
+    for (size_t i = 0; i < count; i++) {
+        crc ^= words[i];
         crc = table[3][crc & 0xff] ^ table[2][crc >> 8 & 0xff] ^
               table[1][crc >> 16 & 0xff] ^ table[0][crc >> 24];
     }
@@ -42,9 +39,9 @@ u64 kernel_run(u64 rounds)
     u32 crc = 0;
 
     make_tables();
-    for (size_t i = 0; i < sizeof(buffer); i++)
-        buffer[i] = (u8)next_random(&seed);
+    for (size_t i = 0; i < 16 * 1024; i++)
+        buffer[i] = (u32)next_random(&seed);
     for (u64 i = 0; i < rounds; i++)
-        crc = crc32(crc, buffer, sizeof(buffer));
+        crc = crc32(crc, buffer, 16 * 1024);
     return crc;
 }
