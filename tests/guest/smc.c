@@ -313,6 +313,55 @@ static void check_other_thread(void)
     munmap(code, PAGE);
 }
 
+static __thread sigjmp_buf away;
+
+static void on_gone(int sig)
+{
+    (void)sig;
+    siglongjmp(away, 1);
+}
+
+/* Maps, fills and unmaps a page again and again. */
+static void *map_loop(void *code)
+{
+    u32 *p = code;
+
+    for (int round = 0; round < 300; round++) {
+        mmap(p, PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        for (int i = 0; i < 500; i++)
+            p[i] = li_a0(100);
+        p[500] = RET;
+        fence_i();
+        munmap(p, PAGE);
+    }
+    patching = 0;
+    return NULL;
+}
+
+/* Code that may be gone at any moment: it runs or it faults. */
+static void check_vanishing(void)
+{
+    volatile int good = 0, wrong = 0;
+    u32 *code = map_code(1);
+    pthread_t thread;
+    int r;
+
+    signal(SIGSEGV, on_gone);
+    signal(SIGILL, on_gone);
+    patching = 1;
+    CHECK_EQ(pthread_create(&thread, NULL, map_loop, code), 0);
+    while (patching) {
+        if (sigsetjmp(away, 1))
+            continue;
+        r = call(code);
+        r == 100 ? good++ : wrong++;
+    }
+    pthread_join(thread, NULL);
+    CHECK_EQ(wrong, 0);
+    signal(SIGSEGV, SIG_DFL);
+    signal(SIGILL, SIG_DFL);
+}
+
 /* More code than a small cache holds, all of it run twice. */
 static void check_much_code(void)
 {
@@ -347,6 +396,7 @@ int main(void)
     check_remap();
     check_straddle();
     check_other_thread();
+    check_vanishing();
     check_much_code();
     return check_done("smc");
 }

@@ -143,13 +143,16 @@ static void check_bus(void)
     char *p;
 
     CHECK_EQ(ftruncate(fd, PAGE), 0);
-    p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED, fd, 0);
     handle(SIGBUS, 0);
     TRAP(4, "lw t0, 0(%1)", "r"(p + PAGE));
     CHECK_EQ(seen.sig, SIGBUS);
     CHECK_EQ(seen.code, BUS_ADRERR);
     CHECK_EQ(seen.addr, p + PAGE);
-    CHECK_EQ(seen.count, 1);
+    jump_to((u64)p + PAGE + 8); /* code beyond the end */
+    CHECK_EQ(seen.sig, SIGBUS);
+    CHECK_EQ(seen.code, BUS_ADRERR);
+    CHECK_EQ(seen.count, 2);
     munmap(p, 2 * PAGE);
     close(fd);
 }
