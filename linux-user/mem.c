@@ -42,6 +42,8 @@ void *guest_ptr(Task *t, u64 addr, u64 len, GuestAccess access)
         return NULL;
     if (access == GUEST_WRITE && space_any(&m->space, addr, len, PAGE_CODE))
         cache_host_write(t->process->cache, addr, len);
+    if (!len) /* nothing is read or written there, and NULL would say no */
+        return t;
     return space_host(&m->space, addr);
 }
 

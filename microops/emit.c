@@ -314,17 +314,17 @@ static void emit_binary(Emit *e, const Op *op)
 /* The immediate that B stands for, if this op has a form for it. */
 static bool emit_immediate(Emit *e, const Op *op)
 {
-    i64 imm = ir_value(e->ir, op->in[1]);
+    i64 imm = ir_value(e->ir, op->in[1]), minus = (i64)(0 - (u64)imm);
     u32 code = op->op;
     u8 d = out_r(e, op->out);
     Form form;
 
-    if (code == OP_sub && imm != INT64_MIN && fits_i32(-imm))
-        code = OP_add, imm = -imm;
-    if (code == OP_subw && fits_i32(-imm))
-        code = OP_addw, imm = -imm;
+    if (code == OP_sub && fits_i32(minus))
+        code = OP_add, imm = minus;
+    if (code == OP_subw && fits_i32(minus))
+        code = OP_addw, imm = minus;
     if (code == OP_rol || code == OP_rolw)
-        code = code == OP_rol ? OP_ror : OP_rorw, imm = -imm;
+        code = code == OP_rol ? OP_ror : OP_rorw, imm = minus;
     if (has(e, code, FORM_rri) && fits_i32(imm)) {
         put2(e, code, FORM_rri, d, use_r(e, op->in[0], HOST_RAX), imm);
         store_r(e, d, op->out);

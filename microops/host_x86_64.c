@@ -155,9 +155,13 @@ static void put_cold(Emit *e, const Stencil *s, const u8 *code, const StencilHol
         if (holes[i].kind == HOLE_COLD)
             emit_fix(e, start + holes[i].at, FIX_COLD, cold);
     for (u32 i = 0; i < s->n_holes; i++)
-        if (holes[i].kind == HOLE_BACK && e->n_fixes < EMIT_FIXES)
-            e->fixes[e->n_fixes++] = (EmitFix){cold + holes[i].at - s->hot,
-                                               start + s->hot, FIX_HOT, true};
+        if (holes[i].kind == HOLE_BACK) {
+            if (e->n_fixes == EMIT_FIXES)
+                e->full = true;
+            else
+                e->fixes[e->n_fixes++] = (EmitFix){cold + holes[i].at - s->hot,
+                                                   start + s->hot, FIX_HOT, true};
+        }
 }
 
 /* Any stencil: one with a cold part is made away from the block, then taken apart. */

@@ -170,15 +170,39 @@ void exec_request(Env *env) { atomic_fetch_or(&env->request, REQUEST_SIGNAL); }
 
 /* ---- the dispatcher ---- */
 
-static Tb *gen_or_flush(Cache *c, Env *env, TbKey key, bool trace)
+/* tb_gen, where the code read may go away or lie beyond its file's end.  NULL: the
+ * cache is full, or (*faulted) the code could not be read. */
+static Tb *gen_guarded(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
 {
-    Tb *tb = tb_gen(c, env, key, trace);
+    Tb *tb = NULL;
 
-    if (tb)
-        return tb;
-    flush_locked(c, env->thread);
-    tb = tb_gen(c, env, key, trace);
-    assert(tb); /* an empty cache holds any block */
+    *faulted = false;
+    if (!__sigsetjmp(c->unreadable, 0)) {
+        c->reader = env->thread;
+        tb = tb_gen(c, env, key, trace);
+    } else {
+        *faulted = true;
+    }
+    c->reader = NULL;
+    return tb;
+}
+
+/* The block, or where it cannot be read whole its first instruction.  NULL: not even
+ * that; env->trap says why. */
+static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
+{
+    bool faulted;
+    Tb *tb = gen_guarded(c, env, key, false, &faulted);
+
+    if (!tb && !faulted) {
+        flush_locked(c, env->thread);
+        tb = gen_guarded(c, env, key, false, &faulted);
+    }
+    if (!tb && faulted && !(key.flags & KEY_STEP)) {
+        key.flags |= KEY_STEP;
+        return gen_or_flush(c, env, key);
+    }
+    assert(tb || faulted); /* an empty cache holds any block */
     return tb;
 }
 
@@ -199,8 +223,8 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
         tb = tb_find(c, env->pc, env->key_flags);
     epoch = c->epoch;
     if (!tb)
-        tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags}, false);
-    if (from != NO_EXIT && epoch == c->epoch && !log_on(LOG_NOCHAIN))
+        tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags});
+    if (tb && from != NO_EXIT && epoch == c->epoch && !log_on(LOG_NOCHAIN))
         chain_link(c, from, tb);
     exec_unlock(c, env->thread);
     return tb;
@@ -211,7 +235,7 @@ static Tb *step_block(Cache *c, Env *env)
     Tb *tb;
 
     exec_lock(c, env->thread);
-    tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags | KEY_STEP}, false);
+    tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags | KEY_STEP});
     exec_unlock(c, env->thread);
     return tb;
 }
@@ -253,9 +277,12 @@ static void log_exec(Cache *c, Env *env, const Tb *tb)
 
 static void drop_stale(Cache *c, Env *env, u32 block)
 {
+    u64 epoch = c->epoch;
+
     env->pc = c->tbs[block].pc;
     exec_lock(c, env->thread);
-    tb_drop(c, &c->tbs[block]);
+    if (epoch == c->epoch)
+        tb_drop(c, &c->tbs[block]);
     exec_unlock(c, env->thread);
 }
 
@@ -268,12 +295,10 @@ static void promote(Cache *c, Env *env, u32 block)
     env->pc = key.pc;
     exec_lock(c, env->thread);
     if (epoch == c->epoch && c->tbs[block].state == TB_ALIVE) {
-        Tb *trace;
+        bool faulted;
 
         tb_drop(c, &c->tbs[block]);
-        trace = tb_gen(c, env, key, true);
-        if (!trace)
-            gen_or_flush(c, env, key, false);
+        gen_guarded(c, env, key, true, &faulted); /* else it is made as it was */
     }
     exec_unlock(c, env->thread);
 }
@@ -361,15 +386,20 @@ TrapKind exec_run(Env *env)
     for (;;) {
         Tb *tb;
 
-        if (UNLIKELY(env->request) && request_pending(c, env))
-            break;
-        if (UNLIKELY(t->step_pc == env->pc)) {
-            tb = step_block(c, env);
-        } else {
-            tb = find_block(c, env, from);
-            fill_jump_cache(c, env, tb);
+        if (UNLIKELY(env->request)) {
+            u64 epoch = c->epoch;
+
+            if (request_pending(c, env))
+                break;
+            if (epoch != c->epoch)
+                from = NO_EXIT;
         }
+        tb = UNLIKELY(t->step_pc == env->pc) ? step_block(c, env)
+                                             : find_block(c, env, from);
         t->step_pc = ~0ull;
+        if (UNLIKELY(!tb))
+            break;
+        fill_jump_cache(c, env, tb);
         if (log_on(LOG_EXEC | LOG_CPU))
             log_exec(c, env, tb);
         if (take_exit(c, env, enter(c, env, tb), &from))
@@ -459,6 +489,16 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
 
     if (c->interp)
         return interp_host_fault(env->thread->interp, env, sig, info, context);
+    if (c->reader == env->thread) { /* in tb_gen, which cannot go on */
+        sigset_t set;
+
+        env->trap = (Trap){.kind = TRAP_MEMORY, .sig = sig, .code = info->si_code,
+                           .addr = env->pc};
+        sigemptyset(&set);
+        sigaddset(&set, sig);
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        siglongjmp(c->unreadable, 1);
+    }
     helper = !exec_in_code(c, rip) && env->call_site;
     if (helper)
         site = env->call_site - 1;

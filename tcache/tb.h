@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include "tcache.h"
 
@@ -103,6 +104,8 @@ struct Cache {
     _Atomic u64 last_id;
     Ir *ir;
     EmitTask *task;
+    Thread *reader;         /* reads guest code; a fault of it goes to ... */
+    sigjmp_buf unreadable;  /* ... here */
     u64 pages_read[2 * IR_INSNS]; /* of the block at hand */
     CacheStats stats;
     bool timed;
