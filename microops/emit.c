@@ -541,19 +541,19 @@ static void put_branch(Emit *e, u32 code, Val a, Val b, u32 exit)
     if (is_zero(e, b) && has(e, code, FORM_brz) && !val_is_const(a)) {
         u8 ha = use_r(e, a, HOST_RAX);
 
-        put(e, code, FORM_brz, &ha, 0, exit);
+        put1x(e, code, FORM_brz, ha, 0, exit);
     } else if (is_zero(e, a) && has(e, code, FORM_bzr) && !val_is_const(b)) {
         u8 hb = use_r(e, b, HOST_RAX);
 
-        put(e, code, FORM_bzr, &hb, 0, exit);
+        put1x(e, code, FORM_bzr, hb, 0, exit);
     } else if (val_is_const(b) && fits_i32(ir_value(e->ir, b))) {
         u8 ha = use_r(e, a, HOST_RAX);
 
-        put(e, code, FORM_bri, &ha, ir_value(e->ir, b), exit);
+        put1x(e, code, FORM_bri, ha, ir_value(e->ir, b), exit);
     } else {
         u8 ha = use_r(e, a, HOST_RAX), hb = use_r(e, b, HOST_RCX);
 
-        put(e, code, FORM_brr, (u8[]){ha, hb}, 0, exit);
+        put2x(e, code, FORM_brr, ha, hb, 0, exit);
     }
 }
 

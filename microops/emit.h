@@ -3,6 +3,7 @@
 #ifndef TESSERA_EMIT_H
 #define TESSERA_EMIT_H
 
+#include <string.h>
 #include "microops.h"
 #include "stencil.h"
 
@@ -61,8 +62,56 @@ typedef struct Emit {
 
 /* ---- host_x86_64.c ---- */
 
-/* Copies one variant; hole_exit (if any) goes to the Ir's exit `exit`. */
-void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit);
+extern const u8 form_operand_count[FORM_COUNT];
+
+/* A variant not put down lately; hole_exit (if any) goes to the Ir's exit `exit`. */
+void put_new(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit, u32 key);
+void emit_fix(Emit *e, u32 at, FixKind kind, u32 to);
+void put_nops(EmitBuf *o, u32 n);
+
+/* Keeps a displacement `ahead` bytes on within one cache line, for host_patch. */
+static inline void keep_in_line(Emit *e, u32 ahead)
+{
+    u32 at = (e->o->at + ahead) & 63;
+
+    if (UNLIKELY(at > 60) && !e->o->cold)
+        put_nops(e->o, 64 - at);
+}
+
+static inline void put_memo(Emit *e, const Memo *m, u32 op, i64 imm, u32 exit)
+{
+    EmitBuf *o = e->o;
+    u8 *code;
+    u32 word;
+
+    if (m->exit_at) {
+        keep_in_line(e, m->exit_at);
+        if (op == OP_jump)
+            emit_fix(e, o->at + m->exit_at, FIX_THUNK, e->t->thunks->jump_miss);
+        else
+            emit_fix(e, o->at + m->exit_at, FIX_EXIT, exit);
+    }
+    code = o->bytes + o->at;
+    memcpy(code, m->bytes, sizeof m->bytes);
+    memcpy(&word, m->bytes + m->hole_at, 4);
+    word |= (u32)imm & m->hole_mask;
+    memcpy(code + m->hole_at, &word, 4);
+    o->at += m->len;
+}
+
+/* Copies one variant; regs: its registers, four bits each. */
+static inline void put_key(Emit *e, u32 op, Form form, const u8 *regs, u32 packed,
+                           i64 imm, u32 exit)
+{
+    u32 key = op << 6 | (u32)form | packed << 16 | (u32)fits_i8(imm) << 30 | 1u << 31;
+    const Memo *m = &e->memo[key * 0x9e3779b1u >> (32 - MEMO_BITS)];
+
+    if (LIKELY(m->key == key && e->o->at + STENCIL_MAX <= e->o->limit))
+        put_memo(e, m, op, imm, exit);
+    else
+        put_new(e, op, form, regs, imm, exit, key);
+}
+
 static inline bool has(const Emit *e, u32 op, Form form)
 {
     return e->set->family[op][form].first;
@@ -70,19 +119,35 @@ static inline bool has(const Emit *e, u32 op, Form form)
 
 static inline void put0(Emit *e, u32 op, Form form, u32 exit)
 {
-    put(e, op, form, NULL, 0, exit);
+    put_key(e, op, form, NULL, 0, 0, exit);
+}
+static inline void put1x(Emit *e, u32 op, Form form, u8 a, i64 imm, u32 exit)
+{
+    put_key(e, op, form, &a, a, imm, exit);
 }
 static inline void put1(Emit *e, u32 op, Form form, u8 a, i64 imm)
 {
-    put(e, op, form, &a, imm, 0);
+    put1x(e, op, form, a, imm, 0);
+}
+static inline void put2x(Emit *e, u32 op, Form form, u8 a, u8 b, i64 imm, u32 exit)
+{
+    put_key(e, op, form, (u8[]){a, b}, (u32)(a | b << 4), imm, exit);
 }
 static inline void put2(Emit *e, u32 op, Form form, u8 a, u8 b, i64 imm)
 {
-    put(e, op, form, (u8[]){a, b}, imm, 0);
+    put2x(e, op, form, a, b, imm, 0);
 }
 static inline void put3(Emit *e, u32 op, Form form, u8 a, u8 b, u8 c)
 {
-    put(e, op, form, (u8[]){a, b, c}, 0, 0);
+    put_key(e, op, form, (u8[]){a, b, c}, (u32)(a | b << 4 | c << 8), 0, 0);
+}
+static inline void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit)
+{
+    u32 packed = 0;
+
+    for (u32 k = 0; k < form_operand_count[form]; k++)
+        packed |= (u32)regs[k] << (4 * k);
+    put_key(e, op, form, regs, packed, imm, exit);
 }
 
 void put_jump_exit(Emit *e, u32 exit);        /* patchable, to the Ir's exit */
@@ -91,7 +156,6 @@ void put_call_helper(Emit *e, u32 helper);    /* by the call thunk */
 void put_counter(Emit *e, i64 counter, u32 cold);
 void put_exit_stub(Emit *e, u32 number);
 void put_align(Emit *e, u32 to);
-void emit_fix(Emit *e, u32 at, FixKind kind, u32 to);
 void emit_write_rel(u8 *buffer, u32 at, u32 to);
 
 #endif

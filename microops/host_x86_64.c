@@ -26,6 +26,12 @@ static const FormOperands form_operands[FORM_COUNT] = {
 #undef X
 };
 
+const u8 form_operand_count[FORM_COUNT] = {
+#define X(name, operands) sizeof operands - 1,
+    STENCIL_FORMS(X)
+#undef X
+};
+
 const StencilSet *stencils_pick(bool base)
 {
     __builtin_cpu_init();
@@ -65,7 +71,7 @@ void emit_fix(Emit *e, u32 at, FixKind kind, u32 to)
 
 /* ---- one stencil ---- */
 
-static void put_nops(EmitBuf *o, u32 n)
+void put_nops(EmitBuf *o, u32 n)
 {
     static const u8 nops[4][3] = {{0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
 
@@ -76,15 +82,6 @@ static void put_nops(EmitBuf *o, u32 n)
         o->at += k;
         n -= k;
     }
-}
-
-/* Keeps a displacement `ahead` bytes on within one cache line, for host_patch. */
-static void keep_in_line(Emit *e, u32 ahead)
-{
-    u32 at = (e->o->at + ahead) & 63;
-
-    if (!e->o->cold && at > 60)
-        put_nops(e->o, 64 - at);
 }
 
 static inline void fill_hole(u8 *code, const StencilHole *h, i64 imm)
@@ -207,57 +204,16 @@ static void make_memo(Memo *m, const QuickStencil *q, u32 key, const u8 *parts)
     memcpy(m->bytes + 8, &high, 8);
 }
 
-static void note_exit(Emit *e, u32 op, u32 at, u32 exit)
-{
-    if (op == OP_jump)
-        emit_fix(e, at, FIX_THUNK, e->t->thunks->jump_miss);
-    else
-        emit_fix(e, at, FIX_EXIT, exit);
-}
-
-/* The stencil has been put down for these registers before, or is now. */
-static void put_memo(Emit *e, const Memo *m, u32 op, i64 imm, u32 exit)
-{
-    EmitBuf *o = e->o;
-    u8 *code;
-    u32 word;
-
-    if (m->exit_at) {
-        keep_in_line(e, m->exit_at);
-        note_exit(e, op, o->at + m->exit_at, exit);
-    }
-    code = o->bytes + o->at;
-    memcpy(code, m->bytes, sizeof m->bytes);
-    memcpy(&word, m->bytes + m->hole_at, 4);
-    word |= (u32)imm & m->hole_mask;
-    memcpy(code + m->hole_at, &word, 4);
-    o->at += m->len;
-}
-
-static u32 memo_key(u32 op, Form form, const u8 *regs, i64 imm)
-{
-    u32 key = op << 6 | (u32)form | (u32)fits_i8(imm) << 30 | 1u << 31;
-    u32 n = form_operands[form].n;
-
-    for (u32 k = 0; k < n; k++)
-        key |= (u32)regs[k] << (16 + 4 * k);
-    return key;
-}
-
-void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit)
+void put_new(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit, u32 key)
 {
     const StencilSet *set = e->set;
-    u32 key = memo_key(op, form, regs, imm), shape;
     Memo *m = &e->memo[key * 0x9e3779b1u >> (32 - MEMO_BITS)];
     u8 parts[8] = {0};
     const QuickStencil *q;
+    u32 shape;
 
-    if (UNLIKELY(e->full || e->o->at + STENCIL_MAX > e->o->limit)) {
+    if (e->full || e->o->at + STENCIL_MAX > e->o->limit) {
         e->full = true;
-        return;
-    }
-    if (LIKELY(m->key == key)) {
-        put_memo(e, m, op, imm, exit);
         return;
     }
     shape = find_shape(set, op, form, regs, imm, parts);
@@ -270,8 +226,10 @@ void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit)
     if (q->exit_at)
         keep_in_line(e, q->exit_at);
     put_slowly(e, &set->stencils[shape], parts, imm);
-    if (q->exit_at)
-        note_exit(e, op, e->o->at + q->exit_at, exit);
+    if (q->exit_at && op == OP_jump)
+        emit_fix(e, e->o->at + q->exit_at, FIX_THUNK, e->t->thunks->jump_miss);
+    else if (q->exit_at)
+        emit_fix(e, e->o->at + q->exit_at, FIX_EXIT, exit);
     e->o->at += set->stencils[shape].hot;
 }
 

@@ -110,9 +110,15 @@ static bool protect_page(Cache *c, u64 page, bool *hot)
 /* The pages of a block, each once or nearly so; a plain block has at most two. */
 static u32 pages_of(const Ir *ir, bool trace, u64 *pages)
 {
-    u32 n = 0, step = trace ? 1 : MAX(ir->n_insns - 1, 1);
+    const IrInsn *end = &ir->insns[ir->n_insns - 1];
+    u32 n = 0;
 
-    for (u32 i = 0; i < ir->n_insns; i += step) {
+    if (!trace) {
+        pages[0] = ir->insns[0].pc & PAGE_MASK;
+        pages[1] = (end->pc + MAX(end->len, 1) - 1) & PAGE_MASK;
+        return 1 + (pages[0] != pages[1]);
+    }
+    for (u32 i = 0; i < ir->n_insns; i++) {
         const IrInsn *insn = &ir->insns[i];
         u64 first = insn->pc & PAGE_MASK;
         u64 last = (insn->pc + MAX(insn->len, 1) - 1) & PAGE_MASK;
