@@ -225,11 +225,13 @@ static const u64 host_flags = CLONE_FS | CLONE_FILES | CLONE_PTRACE | CLONE_PARE
                               CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                               CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_IO;
 
-static void lock_all(Process *p)
+static void lock_all(Task *t)
 {
+    Process *p = t->process;
+
     pthread_mutex_lock(&p->signal_lock);
     pthread_mutex_lock(&p->mem->lock);
-    exec_fork_prepare(p->cache);
+    exec_fork_prepare(p->cache, t->env);
 }
 
 static void unlock_all(Process *p)
@@ -281,8 +283,8 @@ static i64 clone_fork(Task *t, const CloneArgs *a)
     i32 pidfd = -1;
     i64 pid;
 
+    lock_all(t);
     block_all();
-    lock_all(p);
     if (a->exit_signal == SIGCHLD && !flags)
         pid = host(fork()); /* takes care of libc's own locks */
     else

@@ -65,7 +65,6 @@ typedef struct Env {
     const void *leave, *call; /* host code: back to C; a helper call */
     u64 call_site;            /* host address after the helper call under way; or 0 */
     const void *const *helpers;
-    JumpSlot jump_cache[JUMP_CACHE_SIZE];
 
     /* Not seen by stencils. */
     Trap trap;
@@ -74,6 +73,8 @@ typedef struct Env {
     struct Cache *cache; /* tcache's */
     struct Thread *thread; /* tcache's, of this Env */
     void *task;          /* linux-user's or hw's */
+
+    JumpSlot jump_cache[JUMP_CACHE_SIZE]; /* last: all before it is in one page */
 } Env;
 
 #define ENV_OFF(field) ((i32)offsetof(Env, field) - ENV_BIAS)

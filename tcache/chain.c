@@ -7,7 +7,8 @@ void chain_link(Cache *c, u32 number, Tb *to)
 {
     TbExit *x = &c->exits[number];
 
-    if (!x->jump || x->to || to->state != TB_ALIVE || c->tbs[x->tb].state != TB_ALIVE)
+    if (!x->jump || x->to || to->state != TB_ALIVE || c->tbs[x->tb].state != TB_ALIVE ||
+        !fork_may_write(c, x->jump, 1))
         return;
     x->to = tb_number(c, to);
     x->next = to->in_first;
@@ -19,14 +20,21 @@ void chain_link(Cache *c, u32 number, Tb *to)
                    (unsigned long long)to->pc);
 }
 
+static void point_at_stub(Cache *c, TbExit *x)
+{
+    if (x->jump < c->frozen)
+        fork_own_all(c, c->frozen);
+    host_patch(c->write, x->jump, x->stub);
+    x->to = x->next = 0;
+}
+
 void chain_unlink_into(Cache *c, Tb *tb)
 {
     for (u32 i = tb->in_first, next; i; i = next) {
         TbExit *x = &c->exits[i - 1];
 
         next = x->next;
-        host_patch(c->write, x->jump, x->stub);
-        x->to = x->next = 0;
+        point_at_stub(c, x);
     }
     tb->in_first = 0;
 }
@@ -43,7 +51,6 @@ void chain_unlink_from(Cache *c, Tb *tb)
             list = &c->exits[*list - 1].next;
         if (*list)
             *list = x->next;
-        host_patch(c->write, x->jump, x->stub);
-        x->to = x->next = 0;
+        point_at_stub(c, x);
     }
 }

@@ -13,29 +13,44 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-static bool map_views(Cache *c, int fd, void *exec, void *write)
+/* Maps [from, to) of the file at the same place in both views. */
+static bool map_views(Cache *c, int fd, size_t from, size_t to)
 {
-    int fixed = exec ? MAP_FIXED : 0;
+    u8 *exec = mmap(c->exec + from, to - from, PROT_READ | PROT_EXEC,
+                    MAP_SHARED | MAP_FIXED, fd, (off_t)from);
+    u8 *write = mmap(c->write + from, to - from, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_FIXED, fd, (off_t)from);
 
-    c->exec = mmap(exec, c->size, PROT_READ | PROT_EXEC, MAP_SHARED | fixed, fd, 0);
-    c->write = mmap(write, c->size, PROT_READ | PROT_WRITE,
-                    MAP_SHARED | (write ? MAP_FIXED : 0), fd, 0);
-    return c->exec != MAP_FAILED && c->write != MAP_FAILED;
+    return exec != MAP_FAILED && write != MAP_FAILED;
+}
+
+static u8 *reserve(size_t size, int prot)
+{
+    return mmap(NULL, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+bool code_renew(Cache *c, size_t keep, size_t from, size_t to)
+{
+    int fd = memfd_create("tessera-code", MFD_CLOEXEC);
+    bool ok = fd >= 0 && ftruncate(fd, (off_t)c->size) == 0;
+    ssize_t n;
+
+    for (size_t done = 0; ok && done < keep; done += (size_t)n) {
+        n = write(fd, c->write + done, keep - done);
+        ok = n > 0;
+    }
+    ok = ok && map_views(c, fd, from, to);
+    if (fd >= 0)
+        close(fd);
+    return ok;
 }
 
 bool code_map(Cache *c, size_t size, size_t data)
 {
-    int fd = memfd_create("tessera-code", MFD_CLOEXEC);
-    u8 *all = mmap(NULL, size + data, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bool ok;
-
+    c->exec = reserve(size + data, PROT_READ | PROT_WRITE);
+    c->write = reserve(size, PROT_NONE);
     c->size = size;
-    if (fd < 0 || all == MAP_FAILED || ftruncate(fd, (off_t)size))
-        return false;
-    ok = map_views(c, fd, all, NULL);
-    close(fd);
-    return ok;
+    return c->exec != MAP_FAILED && c->write != MAP_FAILED && code_renew(c, 0, 0, size);
 }
 
 /* How many bytes to fault in next, when `used` of `ready` are taken; 0: none yet. */
@@ -58,8 +73,11 @@ static void make_table_ready(void *table, size_t used, size_t *ready, size_t siz
 /* Faulting pages in one by one would cost more than translating into them. */
 void code_make_ready(Cache *c)
 {
-    size_t n = next_step(c->at, CODE_MARGIN / 2, c->ready, c->size);
+    size_t own = c->own, n;
 
+    if (own && c->at - own < OWN_LITTLE)
+        return; /* a child that may soon end */
+    n = next_step(c->at - own, CODE_MARGIN / 2, c->ready - own, c->size - own);
     if (n) {
         madvise(c->write + c->ready, n, MADV_POPULATE_WRITE);
         madvise(c->exec + c->ready, n, MADV_POPULATE_READ);
@@ -70,32 +88,4 @@ void code_make_ready(Cache *c)
     make_table_ready(c->exits, c->n_exits * sizeof *c->exits, &c->exits_ready,
                      c->max_exits * sizeof *c->exits);
     make_table_ready(c->maps, c->n_maps, &c->maps_ready, c->max_maps);
-}
-
-int code_copy(Cache *c)
-{
-    int fd = memfd_create("tessera-code", MFD_CLOEXEC);
-    size_t done = 0;
-
-    if (fd < 0 || ftruncate(fd, (off_t)c->size))
-        return -1;
-    while (done < c->at) {
-        ssize_t n = write(fd, c->write + done, c->at - done);
-
-        if (n <= 0) {
-            close(fd);
-            return -1;
-        }
-        done += (size_t)n;
-    }
-    return fd;
-}
-
-bool code_remap(Cache *c, int fd)
-{
-    bool ok = map_views(c, fd, c->exec, c->write);
-
-    c->ready = align_up(c->at, PAGE_SIZE);
-    close(fd);
-    return ok;
 }

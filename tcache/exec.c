@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Running blocks: the dispatcher, threads inside and outside of generated code,
- * stopping the world, host faults, fork.
+ * stopping the world, host faults.
  */
 #include <asm/prctl.h>
 #include <errno.h>
@@ -26,18 +26,26 @@ static void clear_jump_cache(Env *env)
         env->jump_cache[i].pc = JUMP_EMPTY;
 }
 
+/* In one page: what a thread writes all the time, and copies after each fork. */
+typedef struct Room {
+    Thread thread;
+    _Alignas(64) Env env;
+} Room;
+
 Env *env_new(Cache *c)
 {
-    Env *env = aligned_alloc(64, align_up(sizeof *env, 64));
-    Thread *t = calloc(1, sizeof *t);
+    Room *room = aligned_alloc(PAGE_SIZE, align_up(sizeof *room, PAGE_SIZE));
+    Thread *t = &room->thread;
+    Env *env = &room->env;
 
-    if (!env || !t)
-        goto fail;
-    memset(env, 0, offsetof(Env, jump_cache));
-    memset(&env->trap, 0, sizeof *env - offsetof(Env, trap));
+    if (!room)
+        return NULL;
+    memset(room, 0, offsetof(Room, env.jump_cache));
     clear_jump_cache(env);
-    if (c->interp && !(t->interp = interp_thread_new(c->interp)))
-        goto fail;
+    if (c->interp && !(t->interp = interp_thread_new(c->interp))) {
+        free(room);
+        return NULL;
+    }
     host_env_init(env);
     env->cache = c;
     env->thread = t;
@@ -49,21 +57,16 @@ Env *env_new(Cache *c)
     t->step_pc = ~0ull;
     c->guest->reset(env);
     return env;
-fail:
-    free(env);
-    free(t);
-    return NULL;
 }
 
 void env_free(Env *env)
 {
     if (env->thread->interp)
         interp_thread_free(env->thread->interp);
-    free(env->thread);
-    free(env);
+    free((u8 *)env - offsetof(Room, env));
 }
 
-static void list_add(Cache *c, Thread *t)
+void exec_list_add(Cache *c, Thread *t)
 {
     t->next = c->threads;
     t->prev = &c->threads;
@@ -78,7 +81,7 @@ void exec_thread_begin(Env *env)
 
     syscall(SYS_arch_prctl, ARCH_SET_GS, env->base);
     pthread_mutex_lock(&c->lock);
-    list_add(c, env->thread);
+    exec_list_add(c, env->thread);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -170,9 +173,7 @@ void exec_request(Env *env) { atomic_fetch_or(&env->request, REQUEST_SIGNAL); }
 
 /* ---- the dispatcher ---- */
 
-/* tb_gen, where the code read may go away or lie beyond its file's end.  NULL: the
- * cache is full, or (*faulted) the code could not be read. */
-static Tb *gen_guarded(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
+Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
 {
     Tb *tb = NULL;
 
@@ -192,11 +193,11 @@ static Tb *gen_guarded(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
 static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
 {
     bool faulted;
-    Tb *tb = gen_guarded(c, env, key, false, &faulted);
+    Tb *tb = exec_gen(c, env, key, false, &faulted);
 
     if (!tb && !faulted) {
         flush_locked(c, env->thread);
-        tb = gen_guarded(c, env, key, false, &faulted);
+        tb = exec_gen(c, env, key, false, &faulted);
     }
     if (!tb && faulted && !(key.flags & KEY_STEP)) {
         key.flags |= KEY_STEP;
@@ -222,8 +223,10 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
     if (epoch != c->epoch || made != c->n_tbs || tb)
         tb = tb_find(c, env->pc, env->key_flags);
     epoch = c->epoch;
-    if (!tb)
+    if (!tb) {
         tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags});
+        fork_teach(c, (TbKey){env->pc, env->key_flags});
+    }
     if (tb && from != NO_EXIT && epoch == c->epoch && !log_on(LOG_NOCHAIN))
         chain_link(c, from, tb);
     exec_unlock(c, env->thread);
@@ -294,11 +297,15 @@ static void promote(Cache *c, Env *env, u32 block)
 
     env->pc = key.pc;
     exec_lock(c, env->thread);
-    if (epoch == c->epoch && c->tbs[block].state == TB_ALIVE) {
+    if (epoch != c->epoch || c->tbs[block].state != TB_ALIVE) {
+        /* somebody else has */
+    } else if (!fork_may_write(c, c->tbs[block].code, PROMOTE_URGENCY)) {
+        c->tbs[block].count = PROMOTE_AGAIN;
+    } else {
         bool faulted;
 
         tb_drop(c, &c->tbs[block]);
-        gen_guarded(c, env, key, true, &faulted); /* else it is made as it was */
+        exec_gen(c, env, key, true, &faulted); /* else it is made as it was */
     }
     exec_unlock(c, env->thread);
 }
@@ -523,36 +530,4 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     env->call_site = 0;
     redirect(env, context);
     return true;
-}
-
-/* ---- fork ---- */
-
-static int fork_fd = -1; /* between prepare and parent or child; the lock is held */
-
-void exec_fork_prepare(Cache *c)
-{
-    pthread_mutex_lock(&c->lock);
-    fork_fd = c->interp ? -1 : code_copy(c);
-}
-
-void exec_fork_parent(Cache *c)
-{
-    if (fork_fd >= 0)
-        close(fork_fd);
-    fork_fd = -1;
-    pthread_mutex_unlock(&c->lock);
-}
-
-void exec_fork_child(Cache *c, Env *env)
-{
-    int fd = fork_fd;
-
-    fork_fd = -1;
-    pthread_mutex_init(&c->lock, NULL);
-    c->threads = NULL;
-    list_add(c, env->thread);
-    if (!c->interp && (fd < 0 || !code_remap(c, fd))) {
-        report("fork: no memory for a code buffer");
-        _exit(127);
-    }
 }

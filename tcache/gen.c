@@ -285,6 +285,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
 
     if (!room_for_block(c))
         return NULL;
+    fork_own_tail(c);
     code_make_ready(c);
     *tb = (Tb){.pc = key.pc, .flags = key.flags, .trace = trace,
                .count = (i32)c->options.hot};

@@ -102,6 +102,7 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
 
 void cache_reset(Cache *c)
 {
+    fork_own_all(c, c->at_start);
     c->at = c->at_start;
     c->n_tbs = 1;
     c->n_exits = c->n_maps = c->n_refs = 1;

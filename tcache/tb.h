@@ -50,6 +50,12 @@ enum {
     CODE_DEFAULT = 64 << 20,
     CODE_LEAST = 256 << 10,
     CODE_MARGIN = 64 << 10, /* no block is begun closer to the end */
+    LESSON = 1023,          /* blocks that children can tell of between two forks */
+    OWN_LITTLE = 16 << 10,  /* a child's new code is not faulted in ahead before that */
+    WISHES_LEAST = 200,     /* writes put off before frozen code is copied... */
+    WISHES_BYTES = 256,     /* and one more for each so many bytes of it */
+    PROMOTE_URGENCY = 8,    /* wishes that a hot block there counts for... */
+    PROMOTE_AGAIN = 64,     /* after so many entries each */
     HASH_BITS = 20,
     MAX_PLANS = 4096,
     HOT_DEFAULT = 500,
@@ -77,6 +83,11 @@ struct Cache {
     size_t size;
     u32 at, at_start;       /* next free byte; first after the thunks */
     size_t ready;           /* bytes of it that are in memory in both views */
+    u32 frozen;             /* bytes of it shared with other processes since a fork */
+    bool borrowed;          /* the rest is the parent's: not even to be added to */
+    u32 own;                /* where a child's own memory began */
+    u32 wishes;             /* writes to frozen code that were put off */
+    struct Lesson *learn, *teach; /* what our children need; what we tell our parent */
     size_t tbs_ready, exits_ready, maps_ready; /* and of the tables */
     EmitThunks thunks;
     const void **helpers;   /* the guest's, then the ops' meanings */
@@ -114,9 +125,10 @@ struct Cache {
 
 /* ---- code.c ---- */
 bool code_map(Cache *c, size_t size, size_t data);
-int code_copy(Cache *c);                /* memfd with the used part; -1: errno */
-bool code_remap(Cache *c, int fd);
 void code_make_ready(Cache *c);         /* the next bytes, before they are touched */
+/* Puts new memory at [from, to) of the buffer, with its first bytes to keep.  Threads
+ * may run what is kept: each page is replaced at once.  False: errno. */
+bool code_renew(Cache *c, size_t keep, size_t from, size_t to);
 
 /* ---- tb.c ---- */
 Tb *tb_find(Cache *c, u64 pc, u64 flags);      /* no lock needed; NULL: none */
@@ -144,6 +156,17 @@ void exec_lock(Cache *c, Thread *self);   /* leaves generated code's side first 
 void exec_unlock(Cache *c, Thread *self);
 void exec_stop_others(Cache *c, Thread *self); /* lock held, self outside or inside */
 void exec_resume_others(Cache *c);
+/* tb_gen, where the code read may go away or lie beyond its file's end.  NULL: the
+ * cache is full, or (*faulted, env->trap) the code could not be read. */
+Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted);
+void exec_list_add(Cache *c, Thread *t);       /* lock held */
+
+/* ---- fork.c ---- */
+void fork_own_tail(Cache *c);           /* before code is added */
+void fork_own_all(Cache *c, u32 keep);  /* nothing is frozen any more */
+/* May the code at an offset be written?  If not now, then after enough wishes. */
+bool fork_may_write(Cache *c, u32 at, u32 urgency);
+void fork_teach(Cache *c, TbKey key);   /* a block was made: tells the parent */
 
 /* ---- smc.c ---- */
 /* Write-protects the page if the guest could write it; false: it is hot. */

@@ -65,8 +65,10 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context);
 /* Is this host pc in generated code? */
 bool exec_in_code(const Cache *c, u64 host_pc);
 
-/* Around fork(2): the child gets a code buffer of its own. */
-void exec_fork_prepare(Cache *c);
+/* ---- fork.c ---- */
+
+/* Around fork(2), on the thread of env.  Fault signals are not blocked yet. */
+void exec_fork_prepare(Cache *c, Env *env);
 void exec_fork_parent(Cache *c);
 void exec_fork_child(Cache *c, Env *env); /* env: the one thread that is left */
 
