@@ -291,7 +291,7 @@ static void add_csr(Maker *m, Item *item, u32 bits)
     add(item, (bits & ~(0xfffu << 20 | 31u << 15)) | number << 20 | rs1 << 15);
 }
 
-static u16 pick_target(Maker *m, u32 index)
+static u16 pick_destination(Maker *m, u32 index)
 {
     u32 to = index + 1 + below(m, 8);
 
@@ -319,7 +319,7 @@ static void make_item(Maker *m, Item *item, u32 index)
         add(item, enc_i(E_ORI, a.rs1, a.rs1, 1 << below(m, 11)));
     else if (is_indirect(desc) || is_jump(desc)) {
         item->kind = is_jump(desc) ? ITEM_FORWARD : ITEM_INDIRECT;
-        item->target = pick_target(m, index);
+        item->to = pick_destination(m, index);
     }
     if (item->kind == ITEM_INDIRECT) {
         item->offset = desc->len == 4 ? (i16)(below(m, 1024) - 512) : 0;
@@ -389,7 +389,7 @@ static void make_compare(Maker *m, Item *item, u32 index)
         enc_r(chance(m, 50) ? E_SLT : E_SLTU, t, pick_register(m), pick_register(m)));
     add(item, enc_r(chance(m, 50) ? E_BNE : E_BEQ, 0, t, 0));
     item->kind = ITEM_FORWARD;
-    item->target = pick_target(m, index);
+    item->to = pick_destination(m, index);
 }
 
 /* Back to an earlier item, a number of times that memory counts. */
@@ -399,7 +399,7 @@ static void make_loop(Maker *m, Item *item, u32 index)
     u32 items = 1 + below(m, 20);
 
     item->kind = ITEM_LOOP;
-    item->target = (u16)(index - MIN(index, items));
+    item->to = (u16)(index - MIN(index, items));
     item->slot = m->slots++;
     t = t ? t : 1;
     add(item, enc_i(E_LD, t, TP, LOOP_OFFSET + 8 * item->slot));
@@ -516,7 +516,7 @@ static u32 aim(u32 bits, i64 disp)
 /* The item's instructions with destinations filled in. */
 static void item_resolve(const Seq *s, const Item *item, u32 *insn)
 {
-    u64 to = s->item[item->target].at, last = item->at + item_len(item);
+    u64 to = s->item[item->to].at, last = item->at + item_len(item);
 
     memcpy(insn, item->insn, sizeof(item->insn));
     if (item->kind == ITEM_PLAIN)

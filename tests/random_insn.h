@@ -21,7 +21,7 @@ typedef struct Item {
     bool dropped;
     u8 n;                 /* instructions */
     u32 insn[ITEM_WORDS]; /* the last one is what the item is about */
-    u16 target;           /* jumps: index of the item to go to */
+    u16 to;               /* jumps: index of the item to go to */
     i16 offset;           /* indirect jumps: their displacement */
     u8 slot;              /* loops: which counter */
     u64 at;               /* guest address, once laid out */
