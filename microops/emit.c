@@ -486,12 +486,55 @@ static void emit_fused(Emit *e, const Op *op)
     store_f(e, HOST_X0, op->out);
 }
 
+/* Makes v canonical without a branch out of line. */
+static void make_canonical(Emit *e, u32 code, Val v)
+{
+    load_f(e, HOST_X0, v);
+    put0(e, code, FORM_fx, 0);
+    store_f(e, HOST_X0, v);
+}
+
+static void make_all_canonical(Emit *e, Canon due)
+{
+    for (; due.d; due.d &= due.d - 1)
+        make_canonical(e, OP_fcanon_d, (Val)__builtin_ctzll(due.d));
+    for (; due.s; due.s &= due.s - 1)
+        make_canonical(e, OP_fcanon_s, (Val)__builtin_ctzll(due.s));
+}
+
+/* Two values made canonical, one after the other, are looked at together. */
+static bool emit_canon_pair(Emit *e, const Op *op)
+{
+    const Op *next = op + 1;
+    u32 back;
+
+    if (e->op + 1 >= e->ir->n_ops || next->op != op->op || op->out != op->in[0] ||
+        next->out != next->in[0])
+        return false;
+    put2(e, op->op, FORM_xnn, use_f(e, op->out, HOST_X0), use_f(e, next->out, HOST_X1),
+         0);
+    if (e->full)
+        return true;
+    e->fixes[e->n_fixes - 1].kind = FIX_COLD;
+    e->fixes[e->n_fixes - 1].to = e->cold.at;
+    back = e->hot.at;
+    e->o = &e->cold;
+    make_canonical(e, op->op, op->out);
+    make_canonical(e, op->op, next->out);
+    put_jump_fix(e, FIX_HOT, back);
+    e->o = &e->hot;
+    return true;
+}
+
 static void emit_fp(Emit *e, const Op *op)
 {
     u32 code = op->op;
 
     if (has(e, code, FORM_xff)) {
         emit_fused(e, op);
+    } else if (has(e, code, FORM_xnn) && emit_canon_pair(e, op)) {
+        e->op++;
+        note_op(e);
     } else if (has(e, code, FORM_ff)) {
         emit_f_ff(e, op);
     } else if (has(e, code, FORM_f1)) {
@@ -729,11 +772,13 @@ static void find_spares(Emit *e)
             e->spare_f[e->n_spare_f++] = r;
 }
 
-/* The stub of an exit, and before it what brings the values home. */
+/* The stub of an exit, and before it what brings the values home.  Where a request is
+ * looked for, nothing is due. */
 static u32 emit_exit(Emit *e, u32 exit, bool request)
 {
     EmitTask *t = e->t;
     EmitExit *x = &t->exits[t->n_exits];
+    Canon due = request ? (Canon){0, 0} : e->ir->exits[exit].canon;
     u32 start = e->o->at;
 
     if (t->n_exits == IR_EXITS || e->o->at + 1024 > e->o->limit) {
@@ -741,7 +786,8 @@ static u32 emit_exit(Emit *e, u32 exit, bool request)
         return start;
     }
     x->jump = 0;
-    if (e->plan != t->entry_plan) {
+    if (e->plan != t->entry_plan || due.d | due.s) {
+        make_all_canonical(e, due);
         shuffle(e, e->plan, t->entry_plan);
         if (!request && e->ir->exits[exit].kind == EXIT_JUMP) {
             put_jump_exit(e, exit);

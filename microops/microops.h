@@ -78,17 +78,24 @@ typedef enum ExitKind {
     EXIT_TRAP, /* back to the caller of exec_run with this trap at pc */
 } ExitKind;
 
+/* Globals whose NaNs are still to be made canonical: as doubles, as boxed singles. */
+typedef struct Canon {
+    u64 d, s;
+} Canon;
+
 typedef struct IrExit {
     u64 pc;
     u64 addr; /* trap: Trap.addr */
     u8 kind, trap;
     bool loop; /* closes a loop: a pending request is noticed on the way */
+    Canon canon;
 } IrExit;
 
 typedef struct IrInsn {
     u64 pc;
     u16 op; /* index of its OP_insn */
     u8 len; /* bytes */
+    Canon canon; /* if it faults */
 } IrInsn;
 
 typedef struct Ir {
@@ -274,6 +281,9 @@ u64 interp_pc(const InterpCode *code, u32 op, u64 fallback);
 
 void pass_fold(Ir *ir); /* constants, copies, idioms, extensions already there */
 void pass_dead(Ir *ir); /* results nobody reads; keeps state precise at faults */
+void pass_nan(Ir *ir);  /* puts off making NaNs canonical: exits and insns have canon */
+/* Makes good what was put off. */
+void canon_apply(u64 *globals, Canon canon);
 
 /* ---- emit.c, host_x86_64.c: stencils copied and patched ---- */
 

@@ -49,6 +49,7 @@ enum { HOST_R = 13, HOST_F = 15, HOST_RAX = 11, HOST_RCX = 12, HOST_X0 = 12, HOS
     X(fr, "FR")   /* D = op A                             */                           \
     X(xff, "FF")  /* xmm0 = op(xmm0, A, B), NaNs not canonical */                      \
     X(xn, "")     /* leave if xmm0 is a NaN               */                           \
+    X(xnn, "FF")  /* leave if A or B is a NaN             */                           \
     X(flm, "F")   /* D = Env slot                         */                           \
     X(fsm, "F")   /* Env slot = A                         */                           \
     X(fx, "")     /* rax or xmm0 = op(rax or xmm0, rcx or xmm1, xmm2) */               \

@@ -73,6 +73,8 @@ extern void hole_next(void), hole_exit(void);
 #define R_RR_C(op)                                                                     \
     FN(op##__fxc__, IN_RAX_RCX; u64 d = op_##op(a, b); __asm__ volatile("" : : "c"(d)))
 #define F_F(op)  FN(op##__fx__, IN_X0; OUT_F(op_##op(a)))
+#define F_CANON(op)                                                                    \
+    FN(op##__fx__, IN_X0; if (op##_wrong(a)) a = op##_right(); __asm__ volatile("" : "+x"(a)); OUT_F(a))
 #define F_FF(op) FN(op##__fx__, IN_X0_X1; OUT_F(op_##op(a, b)))
 #define F_R(op)  FN(op##__fx__, IN_RAX; OUT_F(op_##op(a)))
 #define R_F(op)  FN(op##__fx__, IN_X0; OUT_R(op_##op(a)))
@@ -95,6 +97,7 @@ R_F(fcvt_w_d) R_F(fcvt_l_d)
 R_F(fcvt_w_s) R_F(fcvt_l_s) 
 R_F(fcvtz_w_d) R_F(fcvtz_l_d) 
 R_F(fcvtz_w_s) R_F(fcvtz_l_s) 
+F_CANON(fcanon_d) F_CANON(fcanon_s)
 FN(fget__fx__, OUT_R(op_fget())) FN(fset__fx__, IN_RAX; op_fset(a))
 FN(fence__x__, op_fence())
 #define REQUEST (*(u64 *)&ENV->request)
@@ -215,6 +218,10 @@ register Fpr xmm4 __asm__("xmm4"), xmm5 __asm__("xmm5"), xmm6 __asm__("xmm6"),
 #define XFF(j, C, i, B, name, NAME, sfx, SFX)                                          \
     FN(name##_##sfx##__xff__##i##_##j, xmm0 = F_##NAME##_##SFX(xmm0, B, C))
 #define XN(sfx)             BRANCH(fcanon_##sfx##__xn__, UNLIKELY(f_isnan_##sfx(xmm0)))
+#define XNN_D(j, B, i, A, op)                                                          \
+    BRANCH(op##__xnn__##i##_##j, UNLIKELY(__builtin_isunordered(A[0], B[0])))
+#define XNN_S(j, B, i, A, op)                                                          \
+    BRANCH(op##__xnn__##i##_##j, UNLIKELY(__builtin_isunordered(f_s(A)[0], f_s(B)[0])))
 #define FLM(i, D, op)       FN(op##__flm__##i, D = _mm_load_sd(&FSLOT))
 #define FSM(i, A, op)       FN(op##__fsm__##i, _mm_store_sd(&FSLOT, A))
 
@@ -256,6 +263,7 @@ F_TWO(FU, fmov) F_TWO(FU, fsqrt_d) F_TWO(FU, fsqrt_s)
 F_ONE(F1, fcanon_d) F_ONE(F1, fcanon_s) F_ONE(F1, funbox)
 F_TWO(RFF, feq_d) F_TWO(RFF, flt_d) F_TWO(RFF, fle_d)
 F_TWO(RFF, feq_s) F_TWO(RFF, flt_s) F_TWO(RFF, fle_s)
+F_TWO(XNN_D, fcanon_d) F_TWO(XNN_S, fcanon_s)
 F_ONE(FLM, fmov) F_ONE(FSM, fmov)
 #ifdef __FMA__
 XN(d) XN(s)

@@ -493,6 +493,7 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     u64 rip = (u64)context->uc_mcontext.gregs[REG_RIP], site = rip;
     bool write = context->uc_mcontext.gregs[REG_ERR] & 2, helper;
     const Tb *tb;
+    Canon due;
 
     if (c->interp)
         return interp_host_fault(env->thread->interp, env, sig, info, context);
@@ -512,13 +513,15 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     else if (!exec_in_code(c, rip))
         return false;
     tb = tb_at(c, (u32)(site - (u64)(uintptr_t)c->exec));
-    if (!tb || !tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc))
+    if (!tb || !tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc,
+                          &due))
         return false;
     if (log_on(LOG_FAULT))
         log_printf("fault: signal %d at guest pc 0x%llx, host %p\n", sig,
                    (unsigned long long)env->pc, info->si_addr);
     if (!helper)
         sync_globals(c, env, tb, context);
+    canon_apply(env->g, due);
     if (sig == SIGSEGV && write && watched_write(c, env, tb, info)) {
         if (env->thread->step_pc == ~0ull && !helper)
             return true;

@@ -245,30 +245,43 @@ void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir)
     tb->map = c->n_maps;
     for (u32 i = 0; i < ir->n_insns; i++) {
         i64 step = (i64)(ir->insns[i].pc - pc);
+        Canon due = ir->insns[i].canon;
+        bool any = due.d | due.s;
 
         map_put(c, t->insn_at[i] - at);
-        map_put(c, (u64)step << 1 ^ (u64)(step >> 63));
+        map_put(c, ((u64)step << 1 ^ (u64)(step >> 63)) << 1 | any);
+        if (any) {
+            map_put(c, due.d);
+            map_put(c, due.s);
+        }
         at = t->insn_at[i];
         pc = ir->insns[i].pc;
     }
 }
 
-bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc)
+bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
 {
     const u8 *p = c->maps + tb->map;
     u32 at = tb->code;
     u64 here = tb->pc;
 
     *pc = tb->pc;
+    *due = (Canon){0, 0};
     for (u32 i = 0; i < tb->n_insns; i++) {
-        u64 zigzag;
+        Canon now = {0, 0};
+        u64 step;
 
         at += (u32)map_get(&p);
-        zigzag = map_get(&p);
-        here += (zigzag >> 1) ^ -(zigzag & 1);
+        step = map_get(&p);
+        if (step & 1) {
+            now.d = map_get(&p);
+            now.s = map_get(&p);
+        }
+        here += (step >> 2) ^ -(step >> 1 & 1);
         if (at > offset)
             break;
         *pc = here;
+        *due = now;
     }
     return tb->n_insns;
 }

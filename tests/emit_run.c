@@ -139,6 +139,8 @@ static void interpret(Runner *r, const Case *c, const Ir *ir, bool request, Resu
     put_state(r, &c->start, request);
     do {
         interp_block(&r->env, &code, &run);
+        if (run.exit >= 0)
+            canon_apply(r->env.g, ir->exits[run.exit].canon);
     } while (is_head(c, ir, run.exit) && at_end(ir, run.op) && ++rounds < ROUNDS);
     to->way = rounds == ROUNDS          ? WAY_ENDLESS
               : run.exit == INTERP_JUMP ? WAY_JUMP
@@ -364,6 +366,7 @@ static bool agrees(Runner *r, const Case *c)
         r->passed = *c->ir;
         pass_fold(&r->passed);
         pass_dead(&r->passed);
+        pass_nan(&r->passed);
         ir = &r->passed;
     }
     fits = emit(r, c, ir);
