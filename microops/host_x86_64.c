@@ -5,6 +5,7 @@
  * generated code.
  */
 #include <string.h>
+#include <sys/platform/x86.h>
 #include "emit.h"
 
 static const u8 numbers[2][16] = {
@@ -18,9 +19,9 @@ typedef struct FormOperands {
 
 #define RADIX(c) ((c) == 'R' ? HOST_R : (c) == 'F' ? HOST_F : 0)
 static const FormOperands form_operands[FORM_COUNT] = {
-#define X(name, operands)                                                              \
-    {sizeof operands - 1,                                                              \
-     {RADIX(operands[0]), sizeof operands > 1 ? RADIX(operands[1]) : 0,                \
+#define X(name, operands)                                               \
+    {sizeof operands - 1,                                               \
+     {RADIX(operands[0]), sizeof operands > 1 ? RADIX(operands[1]) : 0, \
       sizeof operands > 2 ? RADIX(operands[2]) : 0}},
     STENCIL_FORMS(X)
 #undef X
@@ -34,10 +35,9 @@ const u8 form_operand_count[FORM_COUNT] = {
 
 const StencilSet *stencils_pick(bool base)
 {
-    __builtin_cpu_init();
-    if (!base && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("lzcnt"))
+    if (!base && CPU_FEATURE_ACTIVE(AVX2) && CPU_FEATURE_ACTIVE(BMI1) &&
+        CPU_FEATURE_ACTIVE(BMI2) && CPU_FEATURE_ACTIVE(FMA) &&
+        CPU_FEATURE_ACTIVE(LZCNT))
         return &stencils_v3;
     return &stencils_base;
 }
@@ -51,9 +51,15 @@ void plan_default(Plan *plan, const GuestRegs *guest)
 
 /* ---- displacements ---- */
 
-static void wr32(u8 *p, u32 v) { memcpy(p, &v, 4); }
+static void wr32(u8 *p, u32 v)
+{
+    memcpy(p, &v, 4);
+}
 
-void emit_write_rel(u8 *buffer, u32 at, u32 to) { wr32(buffer + at, to - (at + 4)); }
+void emit_write_rel(u8 *buffer, u32 at, u32 to)
+{
+    wr32(buffer + at, to - (at + 4));
+}
 
 void host_patch(u8 *buffer, u32 at, u32 to)
 {
@@ -104,8 +110,8 @@ static void apply_fields(const StencilSet *set, const Stencil *s, u8 *code,
     const StencilField *f = set->fields + s->fields;
 
     for (u32 i = 0; i < s->n_fields; i++)
-        code[f[i].bit >> 3] ^= (u8)(parts[f[i].operand * 2 + f[i].high]
-                                    << (f[i].bit & 7));
+        code[f[i].bit >> 3] ^=
+            (u8)(parts[f[i].operand * 2 + f[i].high] << (f[i].bit & 7));
 }
 
 static void copy_bytes(u8 *to, const u8 *from, u32 n)
@@ -137,8 +143,8 @@ static u32 find_shape(const StencilSet *set, u32 op, Form form, const u8 *regs, 
 }
 
 /* Moves the cold part out of the way and notes the two jumps between the parts. */
-static void put_cold(Emit *e, const Stencil *s, const u8 *code, const StencilHole *holes,
-                     u32 start)
+static void put_cold(Emit *e, const Stencil *s, const u8 *code,
+                     const StencilHole *holes, u32 start)
 {
     u32 cold = e->cold.at;
 
@@ -264,7 +270,10 @@ void put_jump_exit(Emit *e, u32 exit)
     put_jump(e, FIX_EXIT, exit);
 }
 
-void put_jump_fix(Emit *e, FixKind kind, u32 to) { put_jump(e, kind, to); }
+void put_jump_fix(Emit *e, FixKind kind, u32 to)
+{
+    put_jump(e, kind, to);
+}
 
 void put_call_helper(Emit *e, u32 helper)
 {
@@ -276,7 +285,8 @@ void put_call_helper(Emit *e, u32 helper)
     put_u32(e->o, helper);
     put_bytes(e->o, "\xe8", 1); /* call thunk */
     emit_fix(e, e->o->at, FIX_THUNK,
-             e->plan == e->t->entry_plan ? e->t->thunks->call : e->t->thunks->call_bare);
+             e->plan == e->t->entry_plan ? e->t->thunks->call
+                                         : e->t->thunks->call_bare);
     put_u32(e->o, 0);
 }
 
@@ -296,7 +306,10 @@ void put_exit_stub(Emit *e, u32 number)
     put_jump(e, FIX_THUNK, e->t->thunks->leave);
 }
 
-void put_align(Emit *e, u32 to) { put_nops(e->o, -e->o->at & (to - 1)); }
+void put_align(Emit *e, u32 to)
+{
+    put_nops(e->o, -e->o->at & (to - 1));
+}
 
 /* ---- thunks ---- */
 
@@ -321,15 +334,21 @@ static void put_env_jump(EmitBuf *o, const char *opcode, i32 field)
     put_u32(o, (u32)field);
 }
 
-void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan, u8 *buffer,
-                 const struct Guest *guest)
+void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan,
+                 u8 *buffer, const struct Guest *guest)
 {
     static Ir no_ir;
     static Emit e;
     EmitTask t = {.limit = 4096, .thunks = thunks};
 
     no_ir.guest = guest;
-    e = (Emit){.t = &t, .ir = &no_ir, .set = set, .hot = {buffer, 0, 4096, false}};
+    memset(&e, 0, offsetof(Emit, memo_of));
+    if (e.memo_of && e.memo_of != set) /* large: left alone the first time */
+        memset(e.memo, 0, sizeof e.memo);
+    e.memo_of = e.set = set;
+    e.t = &t;
+    e.ir = &no_ir;
+    e.hot = (EmitBuf){buffer, 0, 4096, false};
     e.cold = (EmitBuf){e.cold_bytes, 0, COLD_SIZE, true};
     e.o = &e.hot;
     thunks->enter = e.o->at;
@@ -401,7 +420,7 @@ __asm__(".pushsection .text\n"
         ".popsection\n");
 
 /* Env's offsets from rbp, as assembler symbols. */
-#define SYMBOL(name, field)                                                            \
+#define SYMBOL(name, field) \
     __asm__(".set env_" name ", %c0" : : "i"(offsetof(Env, field) - ENV_BIAS))
 __attribute__((used)) static void env_symbols(void)
 {

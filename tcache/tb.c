@@ -115,9 +115,10 @@ void cache_reset(Cache *c)
 
 /* ---- finding ---- */
 
+/* Neighbours share slots: a small program is to touch few pages of the table. */
 static u32 hash_of(u64 pc)
 {
-    return (u32)(pc >> 1 ^ pc >> (HASH_BITS + 1)) & ((1u << HASH_BITS) - 1);
+    return (u32)(pc >> 4 ^ pc >> (HASH_BITS + 4)) & ((1u << HASH_BITS) - 1);
 }
 
 Tb *tb_find(Cache *c, u64 pc, u64 flags)
