@@ -58,7 +58,7 @@ enum {
     PROMOTE_AGAIN = 64,     /* after so many entries each */
     HASH_BITS = 20,
     MAX_PLANS = 4096,
-    HOT_DEFAULT = 500,
+    HOT_DEFAULT = 2000,    /* about what making a trace costs, in entries it makes cheaper */
     HOT_PAGE_FAULTS = 8,    /* writes to its code before a page is hot */
     HOT_MAX_INSNS = 16,     /* longest block on such a page */
 };
