@@ -401,7 +401,9 @@ bool interp_host_fault(InterpThread *t, Env *env, int sig, siginfo_t *info,
     if (!t->block) {
         if (offset >= t->cache->space->size)
             return false;
-        trap(env, TRAP_FETCH, env->pc, env->pc); /* it went while we looked at it */
+        trap(env, TRAP_MEMORY, env->pc, env->pc); /* code that cannot be read */
+        env->trap.sig = sig;
+        env->trap.code = info->si_code;
     } else {
         int code = info->si_code == SI_KERNEL ? SEGV_MAPERR : info->si_code;
 
