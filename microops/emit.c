@@ -330,7 +330,7 @@ static bool emit_immediate(Emit *e, const Op *op)
         store_r(e, d, op->out);
         return true;
     }
-    if (code == OP_srlw || code == OP_sraw) { /* extend, then shift all 64 bits */
+    if (code == OP_sraw || (code == OP_srlw && !(imm & 31 && has(e, code, FORM_rk)))) {
         u32 widen = code == OP_srlw && (imm & 31) ? OP_zext32 : OP_sext32;
 
         put2(e, widen, FORM_ru, d, use_r(e, op->in[0], HOST_RAX), 0);
@@ -341,7 +341,7 @@ static bool emit_immediate(Emit *e, const Op *op)
     }
     if (has(e, code, FORM_rk)) {
         form = FORM_rk;
-        imm &= code == OP_sllw || code == OP_rorw ? 31 : 63;
+        imm &= op_desc[code].flags & LOW ? 31 : 63;
     } else if (has(e, code, FORM_ri) && fits_i32(imm)) {
         form = FORM_ri;
     } else {

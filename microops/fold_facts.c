@@ -118,6 +118,7 @@ static Facts facts_of_integer(OpCode op, const Facts *a, const Facts *b)
     case OP_ld8u: r.low = 8; break;
     case OP_zext16:
     case OP_ld16u: r.low = 16; break;
+    case OP_rorz:
     case OP_zext32:
     case OP_ld32u: r.low = 32; break;
     case OP_clz:
@@ -155,7 +156,7 @@ Facts facts_of_op(OpCode op, const Facts *a, const Facts *b)
 const u16 facts_when[OP_COUNT] = {
     [OP_ld8u] = ALWAYS, [OP_ld8s] = ALWAYS, [OP_ld16u] = ALWAYS, [OP_ld16s] = ALWAYS,
     [OP_ld32u] = ALWAYS, [OP_sext8] = ALWAYS, [OP_sext16] = ALWAYS,
-    [OP_zext8] = ALWAYS, [OP_zext16] = ALWAYS, [OP_zext32] = ALWAYS, [OP_clz] = ALWAYS,
+    [OP_zext8] = ALWAYS, [OP_zext16] = ALWAYS, [OP_zext32] = ALWAYS, [OP_rorz] = ALWAYS, [OP_clz] = ALWAYS,
     [OP_ctz] = ALWAYS, [OP_cpop] = ALWAYS, [OP_clzw] = ALWAYS, [OP_ctzw] = ALWAYS,
     [OP_cpopw] = ALWAYS, [OP_fget] = ALWAYS, [OP_fcanon_d] = ALWAYS, [OP_fmadd_d] = ALWAYS,
     [OP_fmsub_d] = ALWAYS, [OP_fnmsub_d] = ALWAYS, [OP_fnmadd_d] = ALWAYS,

@@ -281,6 +281,7 @@ u64 interp_pc(const InterpCode *code, u32 op, u64 fallback);
 
 void pass_fold(Ir *ir); /* constants, copies, idioms, extensions already there */
 void pass_dead(Ir *ir); /* results nobody reads; keeps state precise at faults */
+void pass_join(Ir *ir); /* shifts and additions of array indices */
 void pass_nan(Ir *ir);  /* puts off making NaNs canonical: exits and insns have canon */
 /* Makes good what was put off. */
 void canon_apply(u64 *globals, Canon canon);

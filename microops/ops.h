@@ -60,6 +60,10 @@ MEANING u64 op_rorw(u64 a, u64 b)
 {
     return (u64)(i32)((u32)a >> (b & 31) | (u32)a << (-b & 31));
 }
+MEANING u64 op_rorz(u64 a, u64 b)
+{
+    return (u32)a >> (b & 31) | (u32)a << (-b & 31);
+}
 MEANING u64 op_mul(u64 a, u64 b) { return a * b; }
 MEANING u64 op_mulw(u64 a, u64 b) { return (u64)(i32)((u32)a * (u32)b); }
 MEANING u64 op_mulh(u64 a, u64 b) { return (u64)(((i128)(i64)a * (i64)b) >> 64); }

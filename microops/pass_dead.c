@@ -45,6 +45,7 @@ static OpCode narrowed(const Ir *ir, const Op *op)
     case OP_mulw: return OP_mul;
     case OP_sext32:
     case OP_zext32: return OP_mov;
+    case OP_rorw: return val_is_const(op->in[1]) ? OP_rorz : OP_rorw;
     case OP_sllw:
         if (val_is_const(op->in[1]) && (u64)ir_value(ir, op->in[1]) < 32)
             return OP_sll;

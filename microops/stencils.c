@@ -79,7 +79,7 @@ extern void hole_next(void), hole_exit(void);
 #define F_R(op)  FN(op##__fx__, IN_RAX; OUT_F(op_##op(a)))
 #define R_F(op)  FN(op##__fx__, IN_X0; OUT_R(op_##op(a)))
 
-R_RR(andn) R_RR(orn) R_RR(xnor) R_RR(rol) R_RR(ror) R_RR(rolw) R_RR(rorw)
+R_RR(andn) R_RR(orn) R_RR(xnor) R_RR(rol) R_RR(ror) R_RR(rolw) R_RR(rorw) R_RR(rorz)
 R_RR(mulh) R_RR(mulhu) R_RR(div) R_RR(divu) R_RR(rem) R_RR(remu)
 R_RR(divw) R_RR(divuw) R_RR(remw) R_RR(remuw) R_RR(min) R_RR(max) R_RR(minu)
 R_RR(maxu) R_RR(czeqz) R_RR(cznez)
@@ -233,11 +233,12 @@ TWO(RR, subw) TWO(RR, mulw) TWO(RR, slt) TWO(RR, sltu) TWO(RR, sh1add)
 TWO(RR, sh2add) TWO(RR, sh3add)
 #ifdef __BMI2__
 TWO(RR, sll) TWO(RR, srl) TWO(RR, sra) TWO(RR, sllw) TWO(RR, srlw) TWO(RR, sraw)
+ONE(RK, srlw)
 #else
 ONE(RC, sll) ONE(RC, srl) ONE(RC, sra) ONE(RC, sllw) ONE(RC, srlw) ONE(RC, sraw)
 #endif
 ONE(RK, sll) ONE(RK, srl) ONE(RK, sra) ONE(RK, sllw)
-ONE(RK, ror) ONE(RK, rorw)
+ONE(RK, ror) ONE(RK, rorw) ONE(RK, rorz)
 ONE(RI, and) ONE(RI, or) ONE(RI, xor) ONE(RI, slt) ONE(RI, sltu)
 ONE(RM, add) ONE(RM, sub) ONE(RM, and) ONE(RM, or) ONE(RM, xor) ONE(RM, mul)
 ONE(CI, mov) ONE(CZ, mov) ONE(CK, mov) ONE(LM, mov) ONE(SM, mov)

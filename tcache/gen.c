@@ -298,6 +298,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     if (trace) {
         pass_fold(ir);                               /* constants, identities    */
         pass_dead(ir);                               /* results nobody reads     */
+        pass_join(ir);                               /* two ops in one           */
         pass_nan(ir);                                /* canonical NaNs, later    */
         tb->loops = tracer.loops;
         tb->plan = trace_plan(c, ir, tb->loops);     /* values -> host registers */

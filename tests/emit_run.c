@@ -366,6 +366,7 @@ static bool agrees(Runner *r, const Case *c)
         r->passed = *c->ir;
         pass_fold(&r->passed);
         pass_dead(&r->passed);
+        pass_join(&r->passed);
         pass_nan(&r->passed);
         ir = &r->passed;
     }
