@@ -20,10 +20,7 @@ static __attribute__((noinline)) i64 call(Task *t)
     return r;
 }
 
-static bool is_restart(i64 r)
-{
-    return r == SYS_RESTART || r == SYS_RESTART_SA;
-}
+static bool is_restart(i64 r) { return r == SYS_RESTART || r == SYS_RESTART_SA; }
 
 static void system_call(Task *t)
 {

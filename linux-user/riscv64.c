@@ -16,10 +16,7 @@ static void start(Task *t, u64 pc, u64 sp)
     t->env->g[X_SP] = sp;
 }
 
-static u64 stack_pointer(const Task *t)
-{
-    return t->env->g[X_SP];
-}
+static u64 stack_pointer(const Task *t) { return t->env->g[X_SP]; }
 
 static void clone_regs(Env *to, const Env *from, const CloneArgs *a)
 {
@@ -39,10 +36,7 @@ static void system_call(Task *t)
     env->pc += ECALL_SIZE;
 }
 
-static void set_result(Task *t, i64 value)
-{
-    t->env->g[X_A0] = (u64)value;
-}
+static void set_result(Task *t, i64 value) { t->env->g[X_A0] = (u64)value; }
 
 static void restart(Task *t)
 {

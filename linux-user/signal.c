@@ -23,10 +23,7 @@ void signal_host_mask(u64 mask)
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
 }
 
-bool signal_ready(const Task *t)
-{
-    return signal_queued(t, t->mask);
-}
+bool signal_ready(const Task *t) { return signal_queued(t, t->mask); }
 
 bool signal_queued(const Task *t, u64 mask)
 {
@@ -100,10 +97,7 @@ static void asynchronous(Task *t, int sig, const siginfo_t *info, ucontext_t *co
     *(u64 *)&context->uc_sigmask = ~FAULT_SIGNALS;
 }
 
-static void leave_system_call(void)
-{
-    __builtin_longjmp(task_self->recover, 1);
-}
+static void leave_system_call(void) { __builtin_longjmp(task_self->recover, 1); }
 
 /* Was it us, on the guest's behalf: a system call that lost its memory meanwhile? */
 static bool system_call_fault(Task *t, const siginfo_t *info, ucontext_t *context)

@@ -4,10 +4,7 @@
 #include <unistd.h>
 #include "user.h"
 
-static double ratio(u64 a, u64 b)
-{
-    return b ? (double)a / (double)b : 0;
-}
+static double ratio(u64 a, u64 b) { return b ? (double)a / (double)b : 0; }
 
 void task_stats(Process *p)
 {

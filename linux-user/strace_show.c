@@ -7,35 +7,17 @@
 
 /* ---- numbers ---- */
 
-void show_int(Show *s, u64 v)
-{
-    show(s, "%d", (i32)v);
-}
+void show_int(Show *s, u64 v) { show(s, "%d", (i32)v); }
 
-void show_uint(Show *s, u64 v)
-{
-    show(s, "%u", (u32)v);
-}
+void show_uint(Show *s, u64 v) { show(s, "%u", (u32)v); }
 
-void show_long(Show *s, u64 v)
-{
-    show(s, "%lld", (long long)v);
-}
+void show_long(Show *s, u64 v) { show(s, "%lld", (long long)v); }
 
-void show_size(Show *s, u64 v)
-{
-    show(s, "%llu", (unsigned long long)v);
-}
+void show_size(Show *s, u64 v) { show(s, "%llu", (unsigned long long)v); }
 
-void show_hex(Show *s, u64 v)
-{
-    show(s, v ? "0x%llx" : "%llu", (unsigned long long)v);
-}
+void show_hex(Show *s, u64 v) { show(s, v ? "0x%llx" : "%llu", (unsigned long long)v); }
 
-void show_octal(Show *s, u64 v)
-{
-    show(s, "%#o", (u32)v);
-}
+void show_octal(Show *s, u64 v) { show(s, "%#o", (u32)v); }
 
 void show_ptr(Show *s, u64 v)
 {
@@ -173,15 +155,9 @@ static void int_array(Show *s, u64 addr, u64 n)
     show(s, n > SHOW_ITEMS ? ", ...]" : "]");
 }
 
-void show_ints(Show *s, u64 addr)
-{
-    int_array(s, addr, (u32)s->arg[s->i - 1]);
-}
+void show_ints(Show *s, u64 addr) { int_array(s, addr, (u32)s->arg[s->i - 1]); }
 
-void show_out_ints(Show *s, u64 addr)
-{
-    int_array(s, addr, (u64)s->result);
-}
+void show_out_ints(Show *s, u64 addr) { int_array(s, addr, (u64)s->result); }
 
 void show_int_at(Show *s, u64 addr)
 {
@@ -227,10 +203,7 @@ static void iov_list(Show *s, u64 addr, u64 n, u64 filled)
     show(s, n > SHOW_ITEMS ? ", ...]" : "]");
 }
 
-void show_iov(Show *s, u64 addr)
-{
-    iov_list(s, addr, s->arg[s->i + 1], ~0ull);
-}
+void show_iov(Show *s, u64 addr) { iov_list(s, addr, s->arg[s->i + 1], ~0ull); }
 
 void show_out_iov(Show *s, u64 addr)
 {
@@ -254,12 +227,6 @@ static void message(Show *s, u64 addr, u64 filled)
     show(s, "}");
 }
 
-void show_msghdr(Show *s, u64 addr)
-{
-    message(s, addr, ~0ull);
-}
+void show_msghdr(Show *s, u64 addr) { message(s, addr, ~0ull); }
 
-void show_out_msghdr(Show *s, u64 addr)
-{
-    message(s, addr, (u64)s->result);
-}
+void show_out_msghdr(Show *s, u64 addr) { message(s, addr, (u64)s->result); }

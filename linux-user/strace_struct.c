@@ -58,10 +58,7 @@ static void two_times(Show *s, u64 addr, int digits)
     }
 }
 
-void show_timespec(Show *s, u64 addr)
-{
-    one_time(s, addr, 9);
-}
+void show_timespec(Show *s, u64 addr) { one_time(s, addr, 9); }
 
 /* Written by an interrupted sleep only. */
 void show_time_left(Show *s, u64 addr)
@@ -69,20 +66,11 @@ void show_time_left(Show *s, u64 addr)
     (s->result == -EINTR ? show_timespec : show_ptr)(s, addr);
 }
 
-void show_timeval(Show *s, u64 addr)
-{
-    one_time(s, addr, 6);
-}
+void show_timeval(Show *s, u64 addr) { one_time(s, addr, 6); }
 
-void show_timespec2(Show *s, u64 addr)
-{
-    two_times(s, addr, 9);
-}
+void show_timespec2(Show *s, u64 addr) { two_times(s, addr, 9); }
 
-void show_timeval2(Show *s, u64 addr)
-{
-    two_times(s, addr, 6);
-}
+void show_timeval2(Show *s, u64 addr) { two_times(s, addr, 6); }
 
 /* The fourth argument of futex is a time only where the operation waits. */
 void show_futex_timeout(Show *s, u64 v)

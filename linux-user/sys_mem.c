@@ -8,10 +8,7 @@ i64 sys_mmap(Task *t, u64 addr, u64 len, u64 prot, u64 flags, u64 fd, u64 offset
     return mem_mmap(t, addr, len, (i32)prot, (i32)flags, (i32)fd, offset);
 }
 
-i64 sys_munmap(Task *t, u64 addr, u64 len)
-{
-    return mem_munmap(t, addr, len);
-}
+i64 sys_munmap(Task *t, u64 addr, u64 len) { return mem_munmap(t, addr, len); }
 
 i64 sys_mremap(Task *t, u64 addr, u64 old_len, u64 new_len, u64 flags, u64 to)
 {
@@ -23,10 +20,7 @@ i64 sys_mprotect(Task *t, u64 addr, u64 len, u64 prot)
     return mem_mprotect(t, addr, len, (i32)prot);
 }
 
-i64 sys_brk(Task *t, u64 addr)
-{
-    return mem_brk(t, addr);
-}
+i64 sys_brk(Task *t, u64 addr) { return mem_brk(t, addr); }
 
 i64 sys_madvise(Task *t, u64 addr, u64 len, u64 advice)
 {
@@ -43,15 +37,9 @@ i64 sys_mincore(Task *t, u64 addr, u64 len, u64 vec)
     return mem_mincore(t, addr, len, vec);
 }
 
-i64 sys_mlock(Task *t, u64 addr, u64 len)
-{
-    return mem_mlock(t, addr, len, 0);
-}
+i64 sys_mlock(Task *t, u64 addr, u64 len) { return mem_mlock(t, addr, len, 0); }
 
-i64 sys_munlock(Task *t, u64 addr, u64 len)
-{
-    return mem_munlock(t, addr, len);
-}
+i64 sys_munlock(Task *t, u64 addr, u64 len) { return mem_munlock(t, addr, len); }
 
 i64 sys_mlock2(Task *t, u64 addr, u64 len, u64 flags)
 {
@@ -72,7 +60,4 @@ i64 sys_shmat(Task *t, u64 id, u64 addr, u64 flags)
     return mem_shmat(t, (i32)id, addr, (i32)flags);
 }
 
-i64 sys_shmdt(Task *t, u64 addr)
-{
-    return mem_shmdt(t, addr);
-}
+i64 sys_shmdt(Task *t, u64 addr) { return mem_shmdt(t, addr); }

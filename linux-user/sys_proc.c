@@ -135,20 +135,11 @@ i64 sys_chroot(Task *t, u64 addr)
 
 /* ---- the end, and what is left behind ---- */
 
-i64 sys_exit(Task *t, u64 code)
-{
-    return task_exit(t, (i32)code);
-}
+i64 sys_exit(Task *t, u64 code) { return task_exit(t, (i32)code); }
 
-i64 sys_exit_group(Task *t, u64 code)
-{
-    task_exit_group(t, (i32)code);
-}
+i64 sys_exit_group(Task *t, u64 code) { task_exit_group(t, (i32)code); }
 
-i64 sys_set_tid_address(Task *t, u64 addr)
-{
-    return task_set_tid_address(t, addr);
-}
+i64 sys_set_tid_address(Task *t, u64 addr) { return task_set_tid_address(t, addr); }
 
 i64 sys_set_robust_list(Task *t, u64 head, u64 len)
 {

@@ -32,13 +32,7 @@ i64 sys_sigaltstack(Task *t, u64 stack, u64 old)
     return signal_altstack(t, stack, old);
 }
 
-i64 sys_rt_sigreturn(Task *t)
-{
-    return signal_return(t);
-}
+i64 sys_rt_sigreturn(Task *t) { return signal_return(t); }
 
 /* Only the kernel has reason to make this call, and ours restarts calls itself. */
-i64 sys_restart_syscall(Task *t)
-{
-    return -EINTR;
-}
+i64 sys_restart_syscall(Task *t) { return -EINTR; }

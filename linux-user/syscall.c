@@ -30,11 +30,8 @@
 #define LACK(nr, name, n, ...)
 #define PASS(nr, name, n, ...)
 #define WAIT(nr, name, n, ...)
-#define SYS(nr, name, n, ...)                     \
-    static i64 call_##name(Task *t, const u64 *a) \
-    {                                             \
-        return sys_##name(t CALL_##n(a));         \
-    }
+#define SYS(nr, name, n, ...) \
+    static i64 call_##name(Task *t, const u64 *a) { return sys_##name(t CALL_##n(a)); }
 #define ADDR(nr, name, n, ...) SYS(nr, name, n)
 #define LAST(nr, name, n, ...) SYS(nr, name, n)
 #include "syscalls.def"

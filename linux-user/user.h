@@ -189,10 +189,7 @@ typedef struct SigStack {
     u64 size;
 } SigStack;
 
-static inline u64 signal_bit(int sig)
-{
-    return 1ull << (sig - 1);
-}
+static inline u64 signal_bit(int sig) { return 1ull << (sig - 1); }
 
 void signal_init(Process *p); /* fault handlers */
 /* altstack: SIGNAL_ALTSTACK bytes for the host's handlers; mask from t->mask. */
@@ -242,15 +239,9 @@ i64 host_syscall_6(long nr, long a, long b, long c, long d, long e, long f);
 #define host_syscall(...) HOST_7_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
 /* For calls that SA_RESTART restarts (signal(7)): read, write, wait4, futex... */
-static inline i64 restartable(i64 r)
-{
-    return r == -EINTR ? SYS_RESTART_SA : r;
-}
+static inline i64 restartable(i64 r) { return r == -EINTR ? SYS_RESTART_SA : r; }
 /* A libc call's result: the value or -errno. */
-static inline i64 host(i64 r)
-{
-    return r == -1 ? -errno : r;
-}
+static inline i64 host(i64 r) { return r == -1 ? -errno : r; }
 
 /* Copies between places of which one may be guest memory; false: a host fault on the
  * way. */

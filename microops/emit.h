@@ -7,7 +7,12 @@
 #include "microops.h"
 #include "stencil.h"
 
-enum { COLD_SIZE = 1 << 15, STAGING_SIZE = 1 << 17, EMIT_FIXES = 2048, EMIT_SLACK = 256 };
+enum {
+    COLD_SIZE = 1 << 15,
+    STAGING_SIZE = 1 << 17,
+    EMIT_FIXES = 2048,
+    EMIT_SLACK = 256
+};
 
 /* Code goes to the block proper or to its cold end, which is placed last. */
 typedef struct EmitBuf {
@@ -46,8 +51,8 @@ typedef struct Emit {
     const StencilSet *set;
     EmitBuf hot, cold, *o;
     u32 n_fixes;
-    u32 op;              /* index of the op at hand */
-    Val in_rax;          /* temp that the last op left in rax, or VAL_NONE */
+    u32 op;     /* index of the op at hand */
+    Val in_rax; /* temp that the last op left in rax, or VAL_NONE */
     bool full;
     /* kept from block to block */
     const Plan *spares_of;
@@ -150,12 +155,32 @@ static inline void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 
     put_key(e, op, form, regs, packed, imm, exit);
 }
 
-void put_jump_exit(Emit *e, u32 exit);        /* patchable, to the Ir's exit */
+void put_jump_exit(Emit *e, u32 exit); /* patchable, to the Ir's exit */
 void put_jump_fix(Emit *e, FixKind kind, u32 to);
-void put_call_helper(Emit *e, u32 helper);    /* by the call thunk */
+void put_call_helper(Emit *e, u32 helper); /* by the call thunk */
 void put_counter(Emit *e, i64 counter, u32 cold);
 void put_exit_stub(Emit *e, u32 number);
 void put_align(Emit *e, u32 to);
 void emit_write_rel(u8 *buffer, u32 at, u32 to);
+
+/* For out_asm: the op at hand begins here. */
+static inline void note_op(Emit *e)
+{
+    if (e->t->notes)
+        e->t->op_at[e->op] = e->hot.at;
+}
+
+/* ---- emit_ops.c ---- */
+
+void put_const(Emit *e, u8 d, i64 v);
+/* Brings integer v into register d. */
+void load_r(Emit *e, u8 d, Val v);
+/* A register that holds v: its own, or `scratch`, filled. */
+u8 use_r(Emit *e, Val v, u8 scratch);
+void emit_helper(Emit *e, const Op *op);
+/* Makes canonical what the passes left to the exits. */
+void make_all_canonical(Emit *e, Canon due);
+/* An op that computes a value or touches memory. */
+void emit_value(Emit *e, const Op *op);
 
 #endif

@@ -57,7 +57,7 @@ typedef struct Env {
     u32 mxcsr_host; /* ours, while generated code runs */
     u32 csr;        /* on its way to or from MXCSR */
     u32 spare;
-    u64 base; /* host address of guest address 0; gs holds it too */
+    u64 base;                 /* host address of guest address 0; gs holds it too */
     u64 res_addr, res_value;  /* load-reserved; res_addr == -1: none */
     u64 arg[4], ret;          /* a helper call's arguments and result */
     u64 temp[ENV_TEMPS];      /* temps without a host register */
@@ -68,11 +68,11 @@ typedef struct Env {
 
     /* Not seen by stencils. */
     Trap trap;
-    u64 guest_state[8];  /* the guest's own, beyond its globals */
-    u64 id;              /* of the thread, for logs */
-    struct Cache *cache; /* tcache's */
+    u64 guest_state[8];    /* the guest's own, beyond its globals */
+    u64 id;                /* of the thread, for logs */
+    struct Cache *cache;   /* tcache's */
     struct Thread *thread; /* tcache's, of this Env */
-    void *task;          /* linux-user's or hw's */
+    void *task;            /* linux-user's or hw's */
 
     JumpSlot jump_cache[JUMP_CACHE_SIZE]; /* last: all before it is in one page */
 } Env;

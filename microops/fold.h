@@ -28,10 +28,7 @@ enum {
 /* An operand that is missing, or of which nothing is known. */
 #define FACTS_NOTHING ((Facts){.low = 64, .width = 64})
 
-static inline bool is_const(const Facts *a)
-{
-    return a->is & KNOWN_CONST;
-}
+static inline bool is_const(const Facts *a) { return a->is & KNOWN_CONST; }
 static inline bool equals(const Facts *a, i64 v)
 {
     return is_const(a) && a->value == v;
@@ -190,10 +187,7 @@ static inline void become(Op *op, OpCode code, Val a, Val b)
     op->in[1] = b;
 }
 
-static inline bool has_const_room(const Fold *f)
-{
-    return f->ir->n_consts < IR_CONSTS;
-}
+static inline bool has_const_room(const Fold *f) { return f->ir->n_consts < IR_CONSTS; }
 
 static inline Val fold_const(Fold *f, i64 value)
 {
@@ -215,10 +209,7 @@ static inline void become_imm(Fold *f, Op *op, OpCode code, Val a, i64 b)
         become(op, code, a, fold_const(f, b));
 }
 
-static inline void become_mov(Op *op, Val a)
-{
-    become(op, OP_mov, a, VAL_NONE);
-}
+static inline void become_mov(Op *op, Val a) { become(op, OP_mov, a, VAL_NONE); }
 
 /* ---- fold_idioms.c: each leaves op alone or makes one op of several ---- */
 

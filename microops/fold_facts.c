@@ -9,14 +9,8 @@ Facts facts_of_const(i64 value)
     return (Facts){value, KNOWN_CONST, low, (u8)(64 - __builtin_clrsbll(value))};
 }
 
-static u8 sum(u32 a, u32 b)
-{
-    return (u8)MIN(a + b, 64);
-}
-static u8 less(u32 a, u32 b, u32 least)
-{
-    return (u8)(a > b + least ? a - b : least);
-}
+static u8 sum(u32 a, u32 b) { return (u8)MIN(a + b, 64); }
+static u8 less(u32 a, u32 b, u32 least) { return (u8)(a > b + least ? a - b : least); }
 
 static Facts facts_of_shift(OpCode op, const Facts *a, const Facts *b)
 {

@@ -51,15 +51,9 @@ void plan_default(Plan *plan, const GuestRegs *guest)
 
 /* ---- displacements ---- */
 
-static void wr32(u8 *p, u32 v)
-{
-    memcpy(p, &v, 4);
-}
+static void wr32(u8 *p, u32 v) { memcpy(p, &v, 4); }
 
-void emit_write_rel(u8 *buffer, u32 at, u32 to)
-{
-    wr32(buffer + at, to - (at + 4));
-}
+void emit_write_rel(u8 *buffer, u32 at, u32 to) { wr32(buffer + at, to - (at + 4)); }
 
 void host_patch(u8 *buffer, u32 at, u32 to)
 {
@@ -270,10 +264,7 @@ void put_jump_exit(Emit *e, u32 exit)
     put_jump(e, FIX_EXIT, exit);
 }
 
-void put_jump_fix(Emit *e, FixKind kind, u32 to)
-{
-    put_jump(e, kind, to);
-}
+void put_jump_fix(Emit *e, FixKind kind, u32 to) { put_jump(e, kind, to); }
 
 void put_call_helper(Emit *e, u32 helper)
 {
@@ -306,10 +297,7 @@ void put_exit_stub(Emit *e, u32 number)
     put_jump(e, FIX_THUNK, e->t->thunks->leave);
 }
 
-void put_align(Emit *e, u32 to)
-{
-    put_nops(e->o, -e->o->at & (to - 1));
-}
+void put_align(Emit *e, u32 to) { put_nops(e->o, -e->o->at & (to - 1)); }
 
 /* ---- thunks ---- */
 

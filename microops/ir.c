@@ -326,10 +326,7 @@ static const char *check_exit(const Ir *ir, u16 exit)
     return NULL;
 }
 
-static bool is_end(const Op *op)
-{
-    return op->op == OP_leave || op->op == OP_jump;
-}
+static bool is_end(const Op *op) { return op->op == OP_leave || op->op == OP_jump; }
 
 static const char *check_op(Check *c, u32 index)
 {

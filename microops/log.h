@@ -31,10 +31,7 @@ enum {
 
 extern u32 log_mask; /* read-only after start-up */
 
-static inline bool log_on(u32 items)
-{
-    return UNLIKELY(log_mask & items);
-}
+static inline bool log_on(u32 items) { return UNLIKELY(log_mask & items); }
 
 /* Parses "in_asm,op"; "help" prints the table and exits 0.  False: unknown item,
  * its name in *bad (points into spec; ends at a comma or NUL). */

@@ -93,8 +93,8 @@ typedef struct IrExit {
 
 typedef struct IrInsn {
     u64 pc;
-    u16 op; /* index of its OP_insn */
-    u8 len; /* bytes */
+    u16 op;      /* index of its OP_insn */
+    u8 len;      /* bytes */
     Canon canon; /* if it faults */
 } IrInsn;
 
@@ -143,22 +143,10 @@ static inline Op *ir_add(Ir *ir, OpCode op)
     return &ir->ops[ir->n_ops++];
 }
 
-static inline bool val_is_global(Val v)
-{
-    return v < VAL_TEMP;
-}
-static inline bool val_is_temp(Val v)
-{
-    return v >= VAL_TEMP && v < VAL_CONST;
-}
-static inline bool val_is_const(Val v)
-{
-    return v >= VAL_CONST && v != VAL_NONE;
-}
-static inline i64 ir_value(const Ir *ir, Val v)
-{
-    return ir->consts[v - VAL_CONST];
-}
+static inline bool val_is_global(Val v) { return v < VAL_TEMP; }
+static inline bool val_is_temp(Val v) { return v >= VAL_TEMP && v < VAL_CONST; }
+static inline bool val_is_const(Val v) { return v >= VAL_CONST && v != VAL_NONE; }
+static inline i64 ir_value(const Ir *ir, Val v) { return ir->consts[v - VAL_CONST]; }
 
 /*
  * gen_NAME(ir, ...): append one op.  Argument order is the reader's:

@@ -60,18 +60,12 @@ MEANING u64 op_rorw(u64 a, u64 b)
 {
     return (u64)(i32)((u32)a >> (b & 31) | (u32)a << (-b & 31));
 }
-MEANING u64 op_rorz(u64 a, u64 b)
-{
-    return (u32)a >> (b & 31) | (u32)a << (-b & 31);
-}
+MEANING u64 op_rorz(u64 a, u64 b) { return (u32)a >> (b & 31) | (u32)a << (-b & 31); }
 MEANING u64 op_mul(u64 a, u64 b) { return a * b; }
 MEANING u64 op_mulw(u64 a, u64 b) { return (u64)(i32)((u32)a * (u32)b); }
 MEANING u64 op_mulh(u64 a, u64 b) { return (u64)(((i128)(i64)a * (i64)b) >> 64); }
 MEANING u64 op_mulhu(u64 a, u64 b) { return (u64)(((u128)a * b) >> 64); }
-MEANING u64 op_mulhsu(u64 a, u64 b)
-{
-    return op_mulhu(a, b) - ((i64)a < 0 ? b : 0);
-}
+MEANING u64 op_mulhsu(u64 a, u64 b) { return op_mulhu(a, b) - ((i64)a < 0 ? b : 0); }
 MEANING u64 op_div(u64 a, u64 b)
 {
     if (UNLIKELY(b == 0))
@@ -185,63 +179,56 @@ MEANING u64 op_lr64(u64 a)
     ENV->res_addr = a;
     return ENV->res_value = v;
 }
-#define SC(T)                                                                          \
-    {                                                                                  \
-        u64 reserved = ENV->res_addr;                                                  \
-        T old;                                                                         \
-                                                                                       \
-        ENV->res_addr = ~0ull;                                                         \
-        if (reserved != a)                                                             \
-            return 1;                                                                  \
-        old = (T)ENV->res_value;                                                       \
-        return !__atomic_compare_exchange_n(HOST(T, a), &old, (T)b, false,             \
-                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);       \
+#define SC(T)                                                                    \
+    {                                                                            \
+        u64 reserved = ENV->res_addr;                                            \
+        T old;                                                                   \
+                                                                                 \
+        ENV->res_addr = ~0ull;                                                   \
+        if (reserved != a)                                                       \
+            return 1;                                                            \
+        old = (T)ENV->res_value;                                                 \
+        return !__atomic_compare_exchange_n(HOST(T, a), &old, (T)b, false,       \
+                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
     }
-MEANING u64 op_sc32(u64 a, u64 b) SC(u32)
-MEANING u64 op_sc64(u64 a, u64 b) SC(u64)
+MEANING u64 op_sc32(u64 a, u64 b) SC(u32) MEANING u64 op_sc64(u64 a, u64 b) SC(u64)
 #undef SC
 
-#define AMO(name, builtin)                                                             \
-    MEANING u64 op_##name##32(u64 a, u64 b)                                            \
-    {                                                                                  \
-        return (u64)(i64)builtin(HOST(i32, a), (i32)b, __ATOMIC_SEQ_CST);              \
-    }                                                                                  \
-    MEANING u64 op_##name##64(u64 a, u64 b)                                            \
-    {                                                                                  \
-        return builtin(HOST(u64, a), b, __ATOMIC_SEQ_CST);                             \
+#define AMO(name, builtin)                                                \
+    MEANING u64 op_##name##32(u64 a, u64 b)                               \
+    {                                                                     \
+        return (u64)(i64)builtin(HOST(i32, a), (i32)b, __ATOMIC_SEQ_CST); \
+    }                                                                     \
+    MEANING u64 op_##name##64(u64 a, u64 b)                               \
+    {                                                                     \
+        return builtin(HOST(u64, a), b, __ATOMIC_SEQ_CST);                \
     }
-AMO(swap, __atomic_exchange_n)
-AMO(aadd, __atomic_fetch_add)
-AMO(aand, __atomic_fetch_and)
-AMO(aor, __atomic_fetch_or)
-AMO(axor, __atomic_fetch_xor)
+    AMO(swap, __atomic_exchange_n) AMO(aadd, __atomic_fetch_add)
+        AMO(aand, __atomic_fetch_and) AMO(aor, __atomic_fetch_or)
+            AMO(axor, __atomic_fetch_xor)
 #undef AMO
 
-#define AMO_PICK(name, T, keep)                                                        \
-    MEANING u64 op_##name(u64 a, u64 b)                                                \
-    {                                                                                  \
-        T *p = HOST(T, a), x = (T)b, old = __atomic_load_n(p, __ATOMIC_SEQ_CST);       \
-                                                                                       \
-        while (!__atomic_compare_exchange_n(p, &old, old keep x ? old : x, false,      \
-                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))       \
-            ;                                                                          \
-        return sizeof(T) == 4 ? (u64)(i32)old : (u64)old;                              \
+#define AMO_PICK(name, T, keep)                                                   \
+    MEANING u64 op_##name(u64 a, u64 b)                                           \
+    {                                                                             \
+        T *p = HOST(T, a), x = (T)b, old = __atomic_load_n(p, __ATOMIC_SEQ_CST);  \
+                                                                                  \
+        while (!__atomic_compare_exchange_n(p, &old, old keep x ? old : x, false, \
+                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))  \
+            ;                                                                     \
+        return sizeof(T) == 4 ? (u64)(i32)old : (u64)old;                         \
     }
-AMO_PICK(amin32, i32, <)
-AMO_PICK(amin64, i64, <)
-AMO_PICK(amax32, i32, >)
-AMO_PICK(amax64, i64, >)
-AMO_PICK(aminu32, u32, <)
-AMO_PICK(aminu64, u64, <)
-AMO_PICK(amaxu32, u32, >)
-AMO_PICK(amaxu64, u64, >)
+                AMO_PICK(amin32, i32, <) AMO_PICK(amin64, i64, <)
+                    AMO_PICK(amax32, i32, >) AMO_PICK(amax64, i64, >)
+                        AMO_PICK(aminu32, u32, <) AMO_PICK(aminu64, u64, <)
+                            AMO_PICK(amaxu32, u32, >) AMO_PICK(amaxu64, u64, >)
 #undef AMO_PICK
 #endif
 
 /* ---- floating point ---- */
 #ifdef ENV
-/* A constant that the compiler keeps out of a constant pool. */
-MEANING u64 hide(u64 v)
+    /* A constant that the compiler keeps out of a constant pool. */
+    MEANING u64 hide(u64 v)
 {
     __asm__("" : "+r"(v));
     return v;
@@ -287,7 +274,10 @@ MEANING __m128 f_ones(void)
 }
 
 #ifdef MEM
-MEANING Fpr op_fld32(u64 a) { return f_d(_mm_move_ss(F_ONES, _mm_set_ss(MEM(float, a)))); }
+MEANING Fpr op_fld32(u64 a)
+{
+    return f_d(_mm_move_ss(F_ONES, _mm_set_ss(MEM(float, a))));
+}
 MEANING Fpr op_fld64(u64 a) { return _mm_set_sd(MEM(double, a)); }
 MEANING void op_fst32(u64 a, Fpr b) { MEM(float, a) = f_s(b)[0]; }
 MEANING void op_fst64(u64 a, Fpr b) { MEM(double, a) = b[0]; }
@@ -310,9 +300,9 @@ MEANING Fpr op_fabs_d(Fpr a) { return f_bits(f_raw(a) & ~(1ull << 63)); }
 MEANING Fpr op_fneg_s(Fpr a) { return f_bits(f_raw(a) ^ 1ull << 31); }
 MEANING Fpr op_fabs_s(Fpr a) { return f_bits(f_raw(a) & ~(1ull << 31)); }
 /* Fix-ups: nearly always the operand itself, seldom a constant. */
-#define F_FIX(name, wrong, constant)                                                   \
-    MEANING bool name##_wrong(Fpr a) { return wrong; }                                 \
-    MEANING Fpr name##_right(void) { return f_const(constant); }                       \
+#define F_FIX(name, wrong, constant)                             \
+    MEANING bool name##_wrong(Fpr a) { return wrong; }           \
+    MEANING Fpr name##_right(void) { return f_const(constant); } \
     MEANING Fpr op_##name(Fpr a) { return name##_wrong(a) ? name##_right() : a; }
 F_FIX(fcanon_d, f_isnan_d(a), F_NAN_D)
 F_FIX(fcanon_s, f_isnan_s(a), F_NAN_S)
@@ -350,22 +340,23 @@ MEANING Fpr f_fma_s(float a, float b, float c)
 #define F_FNMADD_S(a, b, c) f_fma_s(-f_s(a)[0], f_s(b)[0], -f_s(c)[0])
 #endif
 /* After a NaN result: is a * b by itself invalid?  Leaves the other flags alone. */
-#define F_FUSED_NAN(sfx, a, b)                                                         \
-    if (!f_isnan_##sfx(a) && !f_isnan_##sfx(b)) {                                      \
-        u32 csr_ = f_getcsr();                                                         \
-                                                                                       \
-        f_setcsr(f_isnan_##sfx(op_fmul_##sfx(a, b)) ? csr_ | _MM_EXCEPT_INVALID : csr_); \
+#define F_FUSED_NAN(sfx, a, b)                                                  \
+    if (!f_isnan_##sfx(a) && !f_isnan_##sfx(b)) {                               \
+        u32 csr_ = f_getcsr();                                                  \
+                                                                                \
+        f_setcsr(f_isnan_##sfx(op_fmul_##sfx(a, b)) ? csr_ | _MM_EXCEPT_INVALID \
+                                                    : csr_);                    \
     }
-#define F_FUSED(name, NAME, sfx, SFX)                                                  \
-    MEANING Fpr op_##name##_##sfx(Fpr a, Fpr b, Fpr c)                                 \
-    {                                                                                  \
-        Fpr r = F_##NAME##_##SFX(a, b, c);                                             \
-                                                                                       \
-        if (UNLIKELY(f_isnan_##sfx(r))) {                                              \
-            F_FUSED_NAN(sfx, a, b)                                                     \
-            r = f_const(F_NAN_##SFX);                                                  \
-        }                                                                              \
-        return r;                                                                      \
+#define F_FUSED(name, NAME, sfx, SFX)                  \
+    MEANING Fpr op_##name##_##sfx(Fpr a, Fpr b, Fpr c) \
+    {                                                  \
+        Fpr r = F_##NAME##_##SFX(a, b, c);             \
+                                                       \
+        if (UNLIKELY(f_isnan_##sfx(r))) {              \
+            F_FUSED_NAN(sfx, a, b)                     \
+            r = f_const(F_NAN_##SFX);                  \
+        }                                              \
+        return r;                                      \
     }
 F_FUSED(fmadd, FMADD, d, D)
 F_FUSED(fmsub, FMSUB, d, D)
@@ -378,18 +369,18 @@ F_FUSED(fnmadd, FNMADD, s, S)
 #undef F_FUSED
 
 /* minimumNumber and maximumNumber: -0 < +0, one NaN loses, a signalling one is noted */
-#define F_PICK(name, sfx, SFX, cmp, zero)                                              \
-    MEANING Fpr op_##name##_##sfx(Fpr a, Fpr b)                                        \
-    {                                                                                  \
-        if (cmp(a, b))                                                                 \
-            return a;                                                                  \
-        if (cmp(b, a))                                                                 \
-            return b;                                                                  \
-        if (f_isnan_##sfx(a))                                                          \
-            return f_isnan_##sfx(b) ? f_const(F_NAN_##SFX) : b;                        \
-        if (f_isnan_##sfx(b))                                                          \
-            return a;                                                                  \
-        return f_bits(f_raw(a) zero f_raw(b));                                         \
+#define F_PICK(name, sfx, SFX, cmp, zero)                       \
+    MEANING Fpr op_##name##_##sfx(Fpr a, Fpr b)                 \
+    {                                                           \
+        if (cmp(a, b))                                          \
+            return a;                                           \
+        if (cmp(b, a))                                          \
+            return b;                                           \
+        if (f_isnan_##sfx(a))                                   \
+            return f_isnan_##sfx(b) ? f_const(F_NAN_##SFX) : b; \
+        if (f_isnan_##sfx(b))                                   \
+            return a;                                           \
+        return f_bits(f_raw(a) zero f_raw(b));                  \
     }
 #define F_LT_D(a, b) _mm_ucomigt_sd(b, a) /* gcc 12: the lt forms hold for NaN */
 #define F_GT_D(a, b) _mm_ucomigt_sd(a, b)
@@ -401,18 +392,18 @@ F_PICK(fmin, s, S, F_LT_S, |)
 F_PICK(fmax, s, S, F_GT_S, &)
 #undef F_PICK
 
-#define F_SIGN(sfx, bit)                                                               \
-    MEANING Fpr op_fsgnj_##sfx(Fpr a, Fpr b)                                           \
-    {                                                                                  \
-        return f_bits((f_raw(a) & ~(1ull << bit)) | (f_raw(b) & 1ull << bit));         \
-    }                                                                                  \
-    MEANING Fpr op_fsgnjn_##sfx(Fpr a, Fpr b)                                          \
-    {                                                                                  \
-        return f_bits((f_raw(a) & ~(1ull << bit)) | (~f_raw(b) & 1ull << bit));        \
-    }                                                                                  \
-    MEANING Fpr op_fsgnjx_##sfx(Fpr a, Fpr b)                                          \
-    {                                                                                  \
-        return f_bits(f_raw(a) ^ (f_raw(b) & 1ull << bit));                            \
+#define F_SIGN(sfx, bit)                                                        \
+    MEANING Fpr op_fsgnj_##sfx(Fpr a, Fpr b)                                    \
+    {                                                                           \
+        return f_bits((f_raw(a) & ~(1ull << bit)) | (f_raw(b) & 1ull << bit));  \
+    }                                                                           \
+    MEANING Fpr op_fsgnjn_##sfx(Fpr a, Fpr b)                                   \
+    {                                                                           \
+        return f_bits((f_raw(a) & ~(1ull << bit)) | (~f_raw(b) & 1ull << bit)); \
+    }                                                                           \
+    MEANING Fpr op_fsgnjx_##sfx(Fpr a, Fpr b)                                   \
+    {                                                                           \
+        return f_bits(f_raw(a) ^ (f_raw(b) & 1ull << bit));                     \
     }
 F_SIGN(d, 63)
 F_SIGN(s, 31)
@@ -420,15 +411,15 @@ F_SIGN(s, 31)
 
 /* Comparisons: equality is quiet, order signals on any NaN.  gcc knows a < a to be
  * false; the asms keep it from dropping the signal, or moving it. */
-#define F_COMPARE(name, compare)                                                       \
-    MEANING u64 op_##name(Fpr a, Fpr b)                                                \
-    {                                                                                  \
-        u64 r;                                                                         \
-                                                                                       \
-        __asm__ volatile("" : "+x"(b));                                                \
-        r = (u64)(compare);                                                            \
-        __asm__ volatile("" : "+r"(r));                                                \
-        return r;                                                                      \
+#define F_COMPARE(name, compare)        \
+    MEANING u64 op_##name(Fpr a, Fpr b) \
+    {                                   \
+        u64 r;                          \
+                                        \
+        __asm__ volatile("" : "+x"(b)); \
+        r = (u64)(compare);             \
+        __asm__ volatile("" : "+r"(r)); \
+        return r;                       \
     }
 F_COMPARE(feq_d, a[0] == b[0])
 F_COMPARE(flt_d, _mm_comigt_sd(b, a)) /* gcc 12: lt, le and eq hold for NaN */
@@ -439,22 +430,22 @@ F_COMPARE(fle_s, _mm_comige_ss(f_s(b), f_s(a)))
 #undef F_COMPARE
 
 /* RISC-V's fclass mask: bit 0 -inf ... bit 9 quiet NaN */
-#define F_CLASS(name, T, FRAC, EXPS)                                                   \
-    MEANING u64 name(Fpr a)                                                            \
-    {                                                                                  \
-        T v = (T)f_raw(a), frac = v & (((T)1 << FRAC) - 1);                            \
-        u32 e = (u32)(v >> FRAC) & EXPS;                                               \
-        bool neg = v >> (sizeof(T) * 8 - 1);                                           \
-                                                                                       \
-        if (e == EXPS && frac)                                                         \
-            return frac >> (FRAC - 1) ? 1 << 9 : 1 << 8;                               \
-        if (e == EXPS)                                                                 \
-            return neg ? 1 << 0 : 1 << 7;                                              \
-        if (e)                                                                         \
-            return neg ? 1 << 1 : 1 << 6;                                              \
-        if (frac)                                                                      \
-            return neg ? 1 << 2 : 1 << 5;                                              \
-        return neg ? 1 << 3 : 1 << 4;                                                  \
+#define F_CLASS(name, T, FRAC, EXPS)                        \
+    MEANING u64 name(Fpr a)                                 \
+    {                                                       \
+        T v = (T)f_raw(a), frac = v & (((T)1 << FRAC) - 1); \
+        u32 e = (u32)(v >> FRAC) & EXPS;                    \
+        bool neg = v >> (sizeof(T) * 8 - 1);                \
+                                                            \
+        if (e == EXPS && frac)                              \
+            return frac >> (FRAC - 1) ? 1 << 9 : 1 << 8;    \
+        if (e == EXPS)                                      \
+            return neg ? 1 << 0 : 1 << 7;                   \
+        if (e)                                              \
+            return neg ? 1 << 1 : 1 << 6;                   \
+        if (frac)                                           \
+            return neg ? 1 << 2 : 1 << 5;                   \
+        return neg ? 1 << 3 : 1 << 4;                       \
     }
 F_CLASS(op_fclass_d, u64, 52, 0x7ff)
 F_CLASS(op_fclass_s, u32, 23, 0xff)
@@ -500,14 +491,14 @@ MEANING Fpr op_fcvt_s_lu(u64 a)
  * To integer, saturating; NaN gives the greatest value.  Out of range is invalid
  * and nothing else, so the unsigned forms drop the inexact flag of the attempt.
  */
-#define F_TO_SIGNED(name, T, IMIN, IMAX, cvt, positive)                                \
-    MEANING u64 name(Fpr a)                                                            \
-    {                                                                                  \
-        T r = (T)cvt;                                                                  \
-                                                                                       \
-        if (UNLIKELY(r == IMIN))                                                       \
-            r = positive ? IMAX : IMIN;                                                \
-        return (u64)(i64)r;                                                            \
+#define F_TO_SIGNED(name, T, IMIN, IMAX, cvt, positive) \
+    MEANING u64 name(Fpr a)                             \
+    {                                                   \
+        T r = (T)cvt;                                   \
+                                                        \
+        if (UNLIKELY(r == IMIN))                        \
+            r = positive ? IMAX : IMIN;                 \
+        return (u64)(i64)r;                             \
     }
 #define F_POS_D (!(a[0] < 0))
 #define F_POS_S (!(f_s(a)[0] < 0))
@@ -521,16 +512,16 @@ F_TO_SIGNED(op_fcvtz_w_s, i32, INT32_MIN, INT32_MAX, _mm_cvttss_si32(f_s(a)), F_
 F_TO_SIGNED(op_fcvtz_l_s, i64, INT64_MIN, INT64_MAX, _mm_cvttss_si64(f_s(a)), F_POS_S)
 #undef F_TO_SIGNED
 
-#define F_TO_U32(name, cvt)                                                            \
-    MEANING u64 name(Fpr a)                                                            \
-    {                                                                                  \
-        u32 csr = f_csr(&a);                                                           \
-        i64 r = cvt;                                                                   \
-                                                                                       \
-        if (LIKELY(r == (u32)r))                                                       \
-            return (u64)(i32)r;                                                        \
-        f_setcsr(csr | _MM_EXCEPT_INVALID);                                          \
-        return r < 0 && r != INT64_MIN ? 0 : r == INT64_MIN && F_NEG ? 0 : ~0ull;      \
+#define F_TO_U32(name, cvt)                                                       \
+    MEANING u64 name(Fpr a)                                                       \
+    {                                                                             \
+        u32 csr = f_csr(&a);                                                      \
+        i64 r = cvt;                                                              \
+                                                                                  \
+        if (LIKELY(r == (u32)r))                                                  \
+            return (u64)(i32)r;                                                   \
+        f_setcsr(csr | _MM_EXCEPT_INVALID);                                       \
+        return r < 0 && r != INT64_MIN ? 0 : r == INT64_MIN && F_NEG ? 0 : ~0ull; \
     }
 #define F_NEG (a[0] < 0)
 F_TO_U32(op_fcvt_wu_d, _mm_cvtsd_si64(a))
@@ -543,25 +534,25 @@ F_TO_U32(op_fcvtz_wu_s, _mm_cvttss_si64(f_s(a)))
 #undef F_TO_U32
 
 /* 2^63 and above: take 2^63 off (exact), convert, put it back. */
-#define F_TO_U64(name, sfx, TOP, cvt)                                                  \
-    MEANING u64 name(Fpr a)                                                            \
-    {                                                                                  \
-        u32 csr = f_csr(&a);                                                           \
-        u64 r = (u64)cvt(a);                                                           \
-                                                                                       \
-        if (LIKELY((i64)r >= 0))                                                       \
-            return r;                                                                  \
-        f_setcsr(csr);                                                               \
-        if (op_fle_##sfx(f_const(TOP), a)) {                                           \
-            r = (u64)cvt(op_fsub_##sfx(a, f_const(TOP)));                              \
-            if ((i64)r >= 0)                                                           \
-                return r ^ 1ull << 63;                                                 \
-            r = ~0ull;                                                                 \
-        } else {                                                                       \
-            r = f_isnan_##sfx(a) ? ~0ull : 0;                                          \
-        }                                                                              \
-        f_setcsr(csr | _MM_EXCEPT_INVALID);                                          \
-        return r;                                                                      \
+#define F_TO_U64(name, sfx, TOP, cvt)                     \
+    MEANING u64 name(Fpr a)                               \
+    {                                                     \
+        u32 csr = f_csr(&a);                              \
+        u64 r = (u64)cvt(a);                              \
+                                                          \
+        if (LIKELY((i64)r >= 0))                          \
+            return r;                                     \
+        f_setcsr(csr);                                    \
+        if (op_fle_##sfx(f_const(TOP), a)) {              \
+            r = (u64)cvt(op_fsub_##sfx(a, f_const(TOP))); \
+            if ((i64)r >= 0)                              \
+                return r ^ 1ull << 63;                    \
+            r = ~0ull;                                    \
+        } else {                                          \
+            r = f_isnan_##sfx(a) ? ~0ull : 0;             \
+        }                                                 \
+        f_setcsr(csr | _MM_EXCEPT_INVALID);               \
+        return r;                                         \
     }
 #define F_CVT_S(a)  _mm_cvtss_si64(f_s(a))
 #define F_CVTT_S(a) _mm_cvttss_si64(f_s(a))

@@ -59,10 +59,7 @@ static bool is_self_move(const Op *op)
     return (op->op == OP_mov || op->op == OP_fmov) && op->out == op->in[0];
 }
 
-static inline u64 global_bit(Val v)
-{
-    return (u64)val_is_global(v) << v % 64;
-}
+static inline u64 global_bit(Val v) { return (u64)val_is_global(v) << v % 64; }
 
 static inline bool has_temps(const Op *op)
 {

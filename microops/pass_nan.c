@@ -75,10 +75,7 @@ typedef struct Nan {
     u16 exit_uses[IR_EXITS];
 } Nan;
 
-static u64 bit_of(Val v)
-{
-    return val_is_global(v) ? 1ull << v : 0;
-}
+static u64 bit_of(Val v) { return val_is_global(v) ? 1ull << v : 0; }
 
 /* ---- looking ahead ---- */
 

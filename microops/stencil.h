@@ -16,44 +16,52 @@
  * (the emitter's); rdx is the compiler's.  Floating point: xmm4-xmm15 (a plan's),
  * xmm0-xmm2 (the emitter's); xmm3 is the compiler's.
  */
-enum { HOST_R = 13, HOST_F = 15, HOST_RAX = 11, HOST_RCX = 12, HOST_X0 = 12, HOST_X1 = 13, HOST_X2 = 14 };
+enum {
+    HOST_R = 13,
+    HOST_F = 15,
+    HOST_RAX = 11,
+    HOST_RCX = 12,
+    HOST_X0 = 12,
+    HOST_X1 = 13,
+    HOST_X2 = 14
+};
 
 /*  form, register operands ('R', 'F'), what it is (D result, A B operands) */
-#define STENCIL_FORMS(X)                                                               \
-    X(rrr, "RRR") /* D = A op B                           */                           \
-    X(rr, "RR")   /* D = D op B                           */                           \
-    X(ru, "RR")   /* D = op A                             */                           \
-    X(rri, "RR")  /* D = A op imm; D = memory[A + imm]    */                           \
-    X(ri, "R")    /* D = D op imm                         */                           \
-    X(rk, "R")    /* D = D op imm, 8 bits                 */                           \
-    X(rm, "R")    /* D = D op Env slot                    */                           \
-    X(rc, "R")    /* D = D op rcx                         */                           \
-    X(ci, "R")    /* D = imm, 32 bits                     */                           \
-    X(cz, "R")    /* D = 0                                */                           \
-    X(ck, "R")    /* D = imm, 64 bits                     */                           \
-    X(lm, "R")    /* D = Env slot                         */                           \
-    X(sm, "R")    /* Env slot = A                         */                           \
-    X(sri, "RR")  /* memory[A + imm] = B                  */                           \
-    X(szi, "R")   /* memory[A + imm] = 0                  */                           \
-    X(brr, "RR")  /* leave if A op B                      */                           \
-    X(bri, "R")   /* leave if A op imm                    */                           \
-    X(brz, "R")   /* leave if A op 0                      */                           \
-    X(bzr, "R")   /* leave if 0 op B                      */                           \
-    X(ff, "FF")   /* D = D op B                           */                           \
-    X(fu, "FF")   /* D = op A                             */                           \
-    X(f1, "F")    /* D = op D                             */                           \
-    X(fri, "FR")  /* D = memory[A + imm]                  */                           \
-    X(sfi, "RF")  /* memory[A + imm] = B                  */                           \
-    X(rff, "FF")  /* rax = A op B                         */                           \
-    X(rf, "RF")   /* D = op A                             */                           \
-    X(fr, "FR")   /* D = op A                             */                           \
-    X(xff, "FF")  /* xmm0 = op(xmm0, A, B), NaNs not canonical */                      \
-    X(xn, "")     /* leave if xmm0 is a NaN               */                           \
-    X(xnn, "FF")  /* leave if A or B is a NaN             */                           \
-    X(flm, "F")   /* D = Env slot                         */                           \
-    X(fsm, "F")   /* Env slot = A                         */                           \
-    X(fx, "")     /* rax or xmm0 = op(rax or xmm0, rcx or xmm1, xmm2) */               \
-    X(fxc, "")    /* rcx = op(rax, rcx)                   */                           \
+#define STENCIL_FORMS(X)                                                 \
+    X(rrr, "RRR") /* D = A op B                           */             \
+    X(rr, "RR")   /* D = D op B                           */             \
+    X(ru, "RR")   /* D = op A                             */             \
+    X(rri, "RR")  /* D = A op imm; D = memory[A + imm]    */             \
+    X(ri, "R")    /* D = D op imm                         */             \
+    X(rk, "R")    /* D = D op imm, 8 bits                 */             \
+    X(rm, "R")    /* D = D op Env slot                    */             \
+    X(rc, "R")    /* D = D op rcx                         */             \
+    X(ci, "R")    /* D = imm, 32 bits                     */             \
+    X(cz, "R")    /* D = 0                                */             \
+    X(ck, "R")    /* D = imm, 64 bits                     */             \
+    X(lm, "R")    /* D = Env slot                         */             \
+    X(sm, "R")    /* Env slot = A                         */             \
+    X(sri, "RR")  /* memory[A + imm] = B                  */             \
+    X(szi, "R")   /* memory[A + imm] = 0                  */             \
+    X(brr, "RR")  /* leave if A op B                      */             \
+    X(bri, "R")   /* leave if A op imm                    */             \
+    X(brz, "R")   /* leave if A op 0                      */             \
+    X(bzr, "R")   /* leave if 0 op B                      */             \
+    X(ff, "FF")   /* D = D op B                           */             \
+    X(fu, "FF")   /* D = op A                             */             \
+    X(f1, "F")    /* D = op D                             */             \
+    X(fri, "FR")  /* D = memory[A + imm]                  */             \
+    X(sfi, "RF")  /* memory[A + imm] = B                  */             \
+    X(rff, "FF")  /* rax = A op B                         */             \
+    X(rf, "RF")   /* D = op A                             */             \
+    X(fr, "FR")   /* D = op A                             */             \
+    X(xff, "FF")  /* xmm0 = op(xmm0, A, B), NaNs not canonical */        \
+    X(xn, "")     /* leave if xmm0 is a NaN               */             \
+    X(xnn, "FF")  /* leave if A or B is a NaN             */             \
+    X(flm, "F")   /* D = Env slot                         */             \
+    X(fsm, "F")   /* Env slot = A                         */             \
+    X(fx, "")     /* rax or xmm0 = op(rax or xmm0, rcx or xmm1, xmm2) */ \
+    X(fxc, "")    /* rcx = op(rax, rcx)                   */             \
     X(x, "")      /* no operands; jump: to rax            */
 
 typedef enum Form {
@@ -73,14 +81,14 @@ typedef enum HoleKind {
     HOLE_IMM64,
     HOLE_ENV32, /* Env offset */
     HOLE_ENV8,
-    HOLE_EXIT,  /* jump displacement: out of the block */
-    HOLE_COLD,  /* jump displacement: to the stencil's cold part */
-    HOLE_BACK,  /* in the cold part: jump displacement to the end of the hot part */
+    HOLE_EXIT, /* jump displacement: out of the block */
+    HOLE_COLD, /* jump displacement: to the stencil's cold part */
+    HOLE_BACK, /* in the cold part: jump displacement to the end of the hot part */
 } HoleKind;
 
 typedef struct StencilHole {
     u8 kind;
-    u8 at;      /* byte offset in hot + cold */
+    u8 at; /* byte offset in hot + cold */
     i16 addend;
 } StencilHole;
 
@@ -92,12 +100,12 @@ typedef struct StencilField {
 } StencilField;
 
 typedef struct Stencil {
-    u32 bytes;  /* offset into the set's bytes: hot part, then cold part */
+    u32 bytes; /* offset into the set's bytes: hot part, then cold part */
     u8 hot, cold;
     u8 n_fields, n_holes;
     u16 fields, holes; /* offsets into the set's fields, holes */
-    u16 brief;  /* the same with a byte-sized immediate; 0: none */
-    u8 exit_at; /* where its HOLE_EXIT is; 0: none */
+    u16 brief;         /* the same with a byte-sized immediate; 0: none */
+    u8 exit_at;        /* where its HOLE_EXIT is; 0: none */
 } Stencil;
 
 /*
@@ -116,7 +124,7 @@ typedef struct QuickStencil {
 } QuickStencil;
 
 typedef struct StencilFamily {
-    u16 first;    /* its first shape; 0: no such family */
+    u16 first; /* its first shape; 0: no such family */
     u16 n_shapes;
     u32 shape_of; /* offset into the set's shape_of: variant -> shape */
 } StencilFamily;

@@ -63,10 +63,7 @@ static i32 find_name(const char *const *names, u32 n, const char *s, size_t len)
     return -1;
 }
 
-static u32 radix(char operand)
-{
-    return operand == 'R' ? HOST_R : HOST_F;
-}
+static u32 radix(char operand) { return operand == 'R' ? HOST_R : HOST_F; }
 
 static const struct HostRegister *host_register(char operand, u8 index)
 {

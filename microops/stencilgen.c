@@ -108,10 +108,7 @@ static void apply_fields(u8 *code, const Stencil *s, u16 vector)
     }
 }
 
-static bool bit_at(const u8 *p, u32 bit)
-{
-    return p[bit >> 3] >> (bit & 7) & 1;
-}
+static bool bit_at(const u8 *p, u32 bit) { return p[bit >> 3] >> (bit & 7) & 1; }
 
 /*
  * Reads fields off the masks: bits 0-2 of a number side by side in a byte, bit 3

@@ -6,6 +6,7 @@
  * sample constants, where a symbol would not compile to an immediate.
  * PART picks a share of the file, so that a build compiles the shares side by side.
  */
+/* clang-format off: the lists below read as tables */
 #include "stencil.h"
 #include "env.h"
 

@@ -368,10 +368,7 @@ TrapKind interp_run(InterpThread *t, Env *env)
 /* ---- host faults ---- */
 
 /* Where a handler returns to: the loop's own stack, signal mask as before. */
-static void __attribute__((noreturn)) land(InterpThread *t)
-{
-    siglongjmp(t->fault, 1);
-}
+static void __attribute__((noreturn)) land(InterpThread *t) { siglongjmp(t->fault, 1); }
 
 /* Makes returning from the handler call land(t), on the stack below the fault. */
 static void redirect(InterpThread *t, ucontext_t *context)

@@ -500,8 +500,8 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     if (c->reader == env->thread) { /* in tb_gen, which cannot go on */
         sigset_t set;
 
-        env->trap = (Trap){.kind = TRAP_MEMORY, .sig = sig, .code = info->si_code,
-                           .addr = env->pc};
+        env->trap = (Trap){
+            .kind = TRAP_MEMORY, .sig = sig, .code = info->si_code, .addr = env->pc};
         sigemptyset(&set);
         sigaddset(&set, sig);
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -513,8 +513,7 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     else if (!exec_in_code(c, rip))
         return false;
     tb = tb_at(c, (u32)(site - (u64)(uintptr_t)c->exec));
-    if (!tb || !tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc,
-                          &due))
+    if (!tb || !tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc, &due))
         return false;
     if (log_on(LOG_FAULT))
         log_printf("fault: signal %d at guest pc 0x%llx, host %p\n", sig,

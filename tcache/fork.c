@@ -79,8 +79,8 @@ static void learn(Cache *c, Env *env)
 
         if (!(key.pc & 1) && !(key.flags & KEY_STEP) &&
             (space_flags(c->space, key.pc) & PAGE_EXEC) &&
-            !tb_find(c, key.pc, key.flags) &&
-            !exec_gen(c, env, key, false, &faulted) && !faulted)
+            !tb_find(c, key.pc, key.flags) && !exec_gen(c, env, key, false, &faulted) &&
+            !faulted)
             break;
     }
     if (!l) {
@@ -101,10 +101,7 @@ void exec_fork_prepare(Cache *c, Env *env)
     c->at = c->frozen = (u32)align_up(c->at, PAGE_SIZE);
 }
 
-void exec_fork_parent(Cache *c)
-{
-    pthread_mutex_unlock(&c->lock);
-}
+void exec_fork_parent(Cache *c) { pthread_mutex_unlock(&c->lock); }
 
 void exec_fork_child(Cache *c, Env *env)
 {

@@ -104,7 +104,8 @@ static bool protect_page(Cache *c, u64 page, bool *hot)
 
     if (flags & PAGE_HOT)
         *hot = true;
-    return flags & (PAGE_HOT | PAGE_CODE) || !(flags & PAGE_WRITE) || !smc_protect(c, page);
+    return flags & (PAGE_HOT | PAGE_CODE) || !(flags & PAGE_WRITE) ||
+           !smc_protect(c, page);
 }
 
 /* The pages of a block, each once or nearly so; a plain block has at most two. */
@@ -287,8 +288,8 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
         return NULL;
     fork_own_tail(c);
     code_make_ready(c);
-    *tb = (Tb){.pc = key.pc, .flags = key.flags, .trace = trace,
-               .count = (i32)c->options.hot};
+    *tb = (Tb){
+        .pc = key.pc, .flags = key.flags, .trace = trace, .count = (i32)c->options.hot};
     read_block(c, key, ir, trace ? &tracer : NULL, &hot); /* bytes -> micro-ops  */
     wanted = log_mask && log_wants(key.pc);
     if (wanted && log_on(LOG_IN_ASM))
@@ -296,17 +297,17 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     if (wanted)
         log_ir(LOG_OP, "OP", ir);
     if (trace) {
-        pass_fold(ir);                               /* constants, identities    */
-        pass_dead(ir);                               /* results nobody reads     */
-        pass_join(ir);                               /* two ops in one           */
-        pass_nan(ir);                                /* canonical NaNs, later    */
+        pass_fold(ir); /* constants, identities    */
+        pass_dead(ir); /* results nobody reads     */
+        pass_join(ir); /* two ops in one           */
+        pass_nan(ir);  /* canonical NaNs, later    */
         tb->loops = tracer.loops;
-        tb->plan = trace_plan(c, ir, tb->loops);     /* values -> host registers */
+        tb->plan = trace_plan(c, ir, tb->loops); /* values -> host registers */
     }
     if (wanted)
         log_ir(LOG_OP_OPT, "OP_OPT", ir);
     if (!emit(c, tb, ir, t, hot && !(key.flags & KEY_STEP) ? bytes_read(ir) : 0))
-        return NULL;                                 /* stencils copied, patched */
+        return NULL; /* stencils copied, patched */
     tb->code = t->at;
     tb->end = t->end;
     tb->n_insns = (u16)ir->n_insns;

@@ -17,11 +17,11 @@ typedef struct Tb {
     u32 code, end; /* offsets into the code buffer */
     u32 first_exit;
     u16 n_exits, n_insns;
-    u32 map;       /* offset of its pc map */
-    u32 hash_next; /* block number, 0: none */
-    u32 in_first;  /* exits linked to this block; exit number + 1 */
-    u16 plan;      /* index into Cache.plans */
-    u8 state;      /* TB_* */
+    u32 map;           /* offset of its pc map */
+    u32 hash_next;     /* block number, 0: none */
+    u32 in_first;      /* exits linked to this block; exit number + 1 */
+    u16 plan;          /* index into Cache.plans */
+    u8 state;          /* TB_* */
     bool trace, loops; /* loops: its own successor */
 } Tb;
 
@@ -31,12 +31,12 @@ enum { TB_ALIVE = 1, TB_DEAD = 2 };
 #define KEY_STEP (1ull << 63)
 
 typedef struct TbExit {
-    u64 pc;    /* guest pc it leads to */
-    u32 jump;  /* offset of the patchable displacement; 0: none */
-    u32 stub;  /* where it points when not linked */
-    u32 tb;    /* whose exit it is */
-    u32 to;    /* block it is linked to; 0: none */
-    u32 next;  /* in that block's list; exit number + 1 */
+    u64 pc;   /* guest pc it leads to */
+    u32 jump; /* offset of the patchable displacement; 0: none */
+    u32 stub; /* where it points when not linked */
+    u32 tb;   /* whose exit it is */
+    u32 to;   /* block it is linked to; 0: none */
+    u32 next; /* in that block's list; exit number + 1 */
     u8 kind, trap;
     bool request;
 } TbExit;
@@ -58,18 +58,19 @@ enum {
     PROMOTE_AGAIN = 64,     /* after so many entries each */
     HASH_BITS = 20,
     MAX_PLANS = 4096,
-    HOT_DEFAULT = 2000,    /* about what making a trace costs, in entries it makes cheaper */
-    HOT_PAGE_FAULTS = 8,    /* writes to its code before a page is hot */
-    HOT_MAX_INSNS = 16,     /* longest block on such a page */
+    HOT_DEFAULT =
+        2000, /* about what making a trace costs, in entries it makes cheaper */
+    HOT_PAGE_FAULTS = 8, /* writes to its code before a page is hot */
+    HOT_MAX_INSNS = 16,  /* longest block on such a page */
 };
 
 typedef struct Thread Thread;
 struct Thread {
     Env *env;
     Thread *next, **prev;
-    _Atomic u32 inside;     /* runs or looks at generated code: nothing may be dropped */
+    _Atomic u32 inside; /* runs or looks at generated code: nothing may be dropped */
     struct InterpThread *interp;
-    u64 step_pc;            /* run one instruction from here, off the record; -1: no */
+    u64 step_pc; /* run one instruction from here, off the record; -1: no */
     u64 entries, lookups, misses, outside_ns, since;
 };
 
@@ -79,20 +80,20 @@ struct Cache {
     Space *space;
     const struct StencilSet *stencils;
     struct InterpCache *interp;
-    u8 *exec, *write;       /* the code buffer, mapped twice */
+    u8 *exec, *write; /* the code buffer, mapped twice */
     size_t size;
-    u32 at, at_start;       /* next free byte; first after the thunks */
-    size_t ready;           /* bytes of it that are in memory in both views */
-    u32 frozen;             /* bytes of it shared with other processes since a fork */
-    bool borrowed;          /* the rest is the parent's: not even to be added to */
-    u32 own;                /* where a child's own memory began */
-    u32 wishes;             /* writes to frozen code that were put off */
+    u32 at, at_start; /* next free byte; first after the thunks */
+    size_t ready;     /* bytes of it that are in memory in both views */
+    u32 frozen;       /* bytes of it shared with other processes since a fork */
+    bool borrowed;    /* the rest is the parent's: not even to be added to */
+    u32 own;          /* where a child's own memory began */
+    u32 wishes;       /* writes to frozen code that were put off */
     struct Lesson *learn, *teach; /* what our children need; what we tell our parent */
     size_t tbs_ready, exits_ready, maps_ready; /* and of the tables */
     EmitThunks thunks;
-    const void **helpers;   /* the guest's, then the ops' meanings */
+    const void **helpers; /* the guest's, then the ops' meanings */
 
-    Tb *tbs;                /* from 1; directly after exec, so code can reach them */
+    Tb *tbs; /* from 1; directly after exec, so code can reach them */
     u32 n_tbs, max_tbs;
     TbExit *exits;
     u32 n_exits, max_exits;
@@ -101,22 +102,22 @@ struct Cache {
     PageRef *refs;
     u32 n_refs, max_refs;
     _Atomic u32 *hash;
-    Plan *plans;            /* 0: the guest's default */
+    Plan *plans; /* 0: the guest's default */
     u32 n_plans;
-    GHashTable *pages;      /* guest page number -> first PageRef */
-    u64 last_page;          /* the one added to last, and its first PageRef */
+    GHashTable *pages; /* guest page number -> first PageRef */
+    u64 last_page;     /* the one added to last, and its first PageRef */
     u32 last_ref;
-    GHashTable *heat;       /* guest page number -> writes to its code */
+    GHashTable *heat; /* guest page number -> writes to its code */
 
-    pthread_mutex_t lock;   /* making, linking, dropping blocks; the thread list */
-    _Atomic u32 stopping;   /* somebody waits for all to be outside */
-    u64 epoch;              /* full flushes so far */
+    pthread_mutex_t lock; /* making, linking, dropping blocks; the thread list */
+    _Atomic u32 stopping; /* somebody waits for all to be outside */
+    u64 epoch;            /* full flushes so far */
     Thread *threads;
     _Atomic u64 last_id;
     Ir *ir;
     EmitTask *task;
-    Thread *reader;         /* reads guest code; a fault of it goes to ... */
-    sigjmp_buf unreadable;  /* ... here */
+    Thread *reader;               /* reads guest code; a fault of it goes to ... */
+    sigjmp_buf unreadable;        /* ... here */
     u64 pages_read[2 * IR_INSNS]; /* of the block at hand */
     CacheStats stats;
     bool timed;
@@ -125,26 +126,27 @@ struct Cache {
 
 /* ---- code.c ---- */
 bool code_map(Cache *c, size_t size, size_t data);
-void code_make_ready(Cache *c);         /* the next bytes, before they are touched */
+void code_make_ready(Cache *c); /* the next bytes, before they are touched */
 /* Puts new memory at [from, to) of the buffer, with its first bytes to keep.  Threads
  * may run what is kept: each page is replaced at once.  False: errno. */
 bool code_renew(Cache *c, size_t keep, size_t from, size_t to);
 
 /* ---- tb.c ---- */
-Tb *tb_find(Cache *c, u64 pc, u64 flags);      /* no lock needed; NULL: none */
-Tb *tb_at(Cache *c, u32 offset);               /* whose code; NULL: nobody's */
+Tb *tb_find(Cache *c, u64 pc, u64 flags); /* no lock needed; NULL: none */
+Tb *tb_at(Cache *c, u32 offset);          /* whose code; NULL: nobody's */
 /* The guest pc that offset belongs to, and what is due there. */
 bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due);
 void tb_insert(Cache *c, Tb *tb);
-void tb_drop(Cache *c, Tb *tb);                /* lock held */
+void tb_drop(Cache *c, Tb *tb); /* lock held */
 void tb_page_add(Cache *c, u32 tb, u64 page);
-void cache_reset(Cache *c);                    /* all threads outside, lock held */
+void cache_reset(Cache *c); /* all threads outside, lock held */
 void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir);
 static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c->tbs); }
 static inline u32 jump_slot(u64 pc) { return pc >> 1 & (JUMP_CACHE_SIZE - 1); }
 
 /* ---- gen.c ---- */
-/* Translates the block (as a trace, if it is hot); the lock is held.  NULL: the cache is full (flush it). */
+/* Translates the block (as a trace, if it is hot); the lock is held.  NULL: the cache
+ * is full (flush it). */
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace);
 
 /* ---- chain.c ---- */
@@ -153,21 +155,21 @@ void chain_unlink_into(Cache *c, Tb *tb); /* all exits that lead to it */
 void chain_unlink_from(Cache *c, Tb *tb); /* its own exits, off other blocks' lists */
 
 /* ---- exec.c ---- */
-void exec_lock(Cache *c, Thread *self);   /* leaves generated code's side first */
+void exec_lock(Cache *c, Thread *self); /* leaves generated code's side first */
 void exec_unlock(Cache *c, Thread *self);
 void exec_stop_others(Cache *c, Thread *self); /* lock held, self outside or inside */
 void exec_resume_others(Cache *c);
 /* tb_gen, where the code read may go away or lie beyond its file's end.  NULL: the
  * cache is full, or (*faulted, env->trap) the code could not be read. */
 Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted);
-void exec_list_add(Cache *c, Thread *t);       /* lock held */
+void exec_list_add(Cache *c, Thread *t); /* lock held */
 
 /* ---- fork.c ---- */
-void fork_own_tail(Cache *c);           /* before code is added */
-void fork_own_all(Cache *c, u32 keep);  /* nothing is frozen any more */
+void fork_own_tail(Cache *c);          /* before code is added */
+void fork_own_all(Cache *c, u32 keep); /* nothing is frozen any more */
 /* May the code at an offset be written?  If not now, then after enough wishes. */
 bool fork_may_write(Cache *c, u32 at, u32 urgency);
-void fork_teach(Cache *c, TbKey key);   /* a block was made: tells the parent */
+void fork_teach(Cache *c, TbKey key); /* a block was made: tells the parent */
 
 /* ---- smc.c ---- */
 /* Write-protects the page if the guest could write it; false: it is hot. */

@@ -14,12 +14,12 @@
 typedef struct Cache Cache;
 
 typedef struct CacheOptions {
-    size_t code_size;  /* bytes of code buffer; 0: the default */
-    u32 max_insns;     /* longest block; 1: -one-insn-per-tb; 0: the default */
-    u32 hot;           /* entries before a block is translated again, as a trace;
-                          0: the default; HOT_NEVER */
-    bool no_v3;        /* baseline stencils even where the host has x86-64-v3 */
-    bool interp;       /* run the micro-ops' meanings, generate no code */
+    size_t code_size; /* bytes of code buffer; 0: the default */
+    u32 max_insns;    /* longest block; 1: -one-insn-per-tb; 0: the default */
+    u32 hot;          /* entries before a block is translated again, as a trace;
+                         0: the default; HOT_NEVER */
+    bool no_v3;       /* baseline stencils even where the host has x86-64-v3 */
+    bool interp;      /* run the micro-ops' meanings, generate no code */
 } CacheOptions;
 
 enum { HOT_NEVER = 0x7fffffff };
@@ -27,7 +27,7 @@ enum { HOT_NEVER = 0x7fffffff };
 typedef struct CacheStats {
     u64 blocks, traces, guest_insns, host_bytes, meta_bytes, translate_ns;
     u64 links, jump_misses, lookups, flushes, invalidated, smc_faults, hot_pages;
-    u64 entries;       /* times generated code was entered from C */
+    u64 entries;              /* times generated code was entered from C */
     u64 outside_ns, total_ns; /* only counted when stats were asked for */
 } CacheStats;
 

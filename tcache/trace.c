@@ -54,7 +54,7 @@ static u64 follow_branch(void *ctx, u64 taken, u64 next)
 {
     Tracer *t = ctx;
     i64 a = heat_of(t, taken), b = heat_of(t, next);
-    u64 to = taken == t->key.pc ? taken
+    u64 to = taken == t->key.pc  ? taken
              : next == t->key.pc ? next
              : a > b             ? taken
                                  : next;

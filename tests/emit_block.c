@@ -21,10 +21,7 @@ typedef struct Maker {
 
 /* ---- the guest ---- */
 
-static u64 help_mix(Env *env, u64 a, u64 b, u64 c)
-{
-    return a * 3 + (b ^ c >> 1);
-}
+static u64 help_mix(Env *env, u64 a, u64 b, u64 c) { return a * 3 + (b ^ c >> 1); }
 
 static u64 help_poke(Env *env, u64 a, u64 b, u64 c)
 {
@@ -167,19 +164,10 @@ static u64 some_float(Random *r)
 
 /* ---- operands ---- */
 
-static Val int_global(Maker *m)
-{
-    return (Val)below(&m->r, m->ints);
-}
-static Val float_global(Maker *m)
-{
-    return (Val)(INTS + below(&m->r, m->floats));
-}
+static Val int_global(Maker *m) { return (Val)below(&m->r, m->ints); }
+static Val float_global(Maker *m) { return (Val)(INTS + below(&m->r, m->floats)); }
 
-static Val constant(Maker *m)
-{
-    return ir_const(m->ir, (i64)some_integer(&m->r));
-}
+static Val constant(Maker *m) { return ir_const(m->ir, (i64)some_integer(&m->r)); }
 
 static Val int_temp(Maker *m)
 {
@@ -313,10 +301,7 @@ static void random_op(Maker *m)
                VAL_NONE, VAL_NONE, 0, 0);
 }
 
-static u64 some_pc(Maker *m)
-{
-    return 0x2000 + below(&m->r, 6) * 0x100;
-}
+static u64 some_pc(Maker *m) { return 0x2000 + below(&m->r, 6) * 0x100; }
 
 static u16 some_exit(Maker *m)
 {

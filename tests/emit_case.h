@@ -30,14 +30,8 @@ static inline u64 random64(Random *r) /* splitmix */
     return z ^ z >> 31;
 }
 
-static inline u32 below(Random *r, u32 n)
-{
-    return (u32)(random64(r) >> 32) % n;
-}
-static inline bool chance(Random *r, u32 percent)
-{
-    return below(r, 100) < percent;
-}
+static inline u32 below(Random *r, u32 n) { return (u32)(random64(r) >> 32) % n; }
+static inline bool chance(Random *r, u32 percent) { return below(r, 100) < percent; }
 
 /* What a block works on. */
 typedef struct State {

@@ -42,10 +42,7 @@ typedef struct Runner {
 static Runner runner;
 static sigjmp_buf escape;
 
-static void on_signal(int signal)
-{
-    siglongjmp(escape, signal);
-}
+static void on_signal(int signal) { siglongjmp(escape, signal); }
 
 static void *map(size_t size, int prot)
 {

@@ -12,10 +12,7 @@ enum {
     FLOATS = 6, /* globals INTS.. */
 };
 
-static u64 help_mix(Env *env, u64 a, u64 b, u64 c)
-{
-    return a * 3 + b;
-}
+static u64 help_mix(Env *env, u64 a, u64 b, u64 c) { return a * 3 + b; }
 
 static u64 help_poke(Env *env, u64 a, u64 b, u64 c)
 {
@@ -63,10 +60,7 @@ static u64 random64(void)
     return state * 0x2545f4914f6cdd1d;
 }
 
-static u32 below(u32 n)
-{
-    return (u32)(random64() >> 32) % n;
-}
+static u32 below(u32 n) { return (u32)(random64() >> 32) % n; }
 
 static inline u64 random_int(void)
 {

@@ -37,10 +37,7 @@ typedef struct Text {
     u32 *at, n;
 } Text;
 
-static void put(Text *t, u32 insn)
-{
-    t->at[t->n++] = insn;
-}
+static void put(Text *t, u32 insn) { t->at[t->n++] = insn; }
 
 static void put_address(Text *t, u32 rd, u64 v)
 {

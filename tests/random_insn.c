@@ -35,14 +35,8 @@ u64 random_next(u64 *state)
     return *state * 0x2545f4914f6cdd1d;
 }
 
-static u32 below(Maker *m, u32 n)
-{
-    return (u32)(random_next(&m->state) >> 33) % n;
-}
-static bool chance(Maker *m, u32 percent)
-{
-    return below(m, 100) < percent;
-}
+static u32 below(Maker *m, u32 n) { return (u32)(random_next(&m->state) >> 33) % n; }
+static bool chance(Maker *m, u32 percent) { return below(m, 100) < percent; }
 
 u64 random_int(u64 *state)
 {
@@ -160,10 +154,7 @@ static u8 pick_out(Maker *m)
     return r;
 }
 
-static void add(Item *item, u32 insn)
-{
-    item->insn[item->n++] = insn;
-}
+static void add(Item *item, u32 insn) { item->insn[item->n++] = insn; }
 
 static bool is(const InsnDesc *desc, const char *prefix)
 {

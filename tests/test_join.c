@@ -42,10 +42,7 @@ static void must_agree(const Ir *before, const Ir *after)
     cr_assert(false, "not the same");
 }
 
-static Val some_int(void)
-{
-    return (Val)below(4);
-}
+static Val some_int(void) { return (Val)below(4); }
 
 static void random_insn(Ir *ir)
 {

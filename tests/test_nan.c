@@ -84,14 +84,8 @@ static void must_agree(const Ir *before, const Ir *after)
 
 /* ---- random blocks, as a frontend would make them ---- */
 
-static Val some_int(void)
-{
-    return (Val)below(INTS);
-}
-static Val some_float(void)
-{
-    return (Val)(INTS + below(FLOATS));
-}
+static Val some_int(void) { return (Val)below(INTS); }
+static Val some_float(void) { return (Val)(INTS + below(FLOATS)); }
 
 static Val boxed(Ir *ir, Val v)
 {

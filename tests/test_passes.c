@@ -99,14 +99,8 @@ static void must_agree(const Ir *before, const Ir *after)
 /* ---- random blocks ---- */
 
 /* Few registers, so that ops meet. */
-static Val some_int(void)
-{
-    return (Val)below(below(3) ? 4 : INTS);
-}
-static Val some_float(void)
-{
-    return (Val)(INTS + below(FLOATS));
-}
+static Val some_int(void) { return (Val)below(below(3) ? 4 : INTS); }
+static Val some_float(void) { return (Val)(INTS + below(FLOATS)); }
 
 static Val operand(Ir *ir, u8 cls)
 {
@@ -309,22 +303,10 @@ static void try_pass(Pass *pass)
 
 TestSuite(passes, .init = set_up);
 
-Test(passes, fold_keeps_meaning)
-{
-    try_pass(pass_fold);
-}
-Test(passes, dead_keeps_meaning)
-{
-    try_pass(pass_dead);
-}
-Test(passes, both_keep_meaning)
-{
-    try_pass(both);
-}
-Test(passes, twice_keeps_meaning)
-{
-    try_pass(twice);
-}
+Test(passes, fold_keeps_meaning) { try_pass(pass_fold); }
+Test(passes, dead_keeps_meaning) { try_pass(pass_dead); }
+Test(passes, both_keep_meaning) { try_pass(both); }
+Test(passes, twice_keeps_meaning) { try_pass(twice); }
 
 /* ---- folding ---- */
 

@@ -197,10 +197,7 @@ static void blocks_begin(void)
     ir = ir_new();
 }
 
-static void blocks_end(void)
-{
-    free(ir);
-}
+static void blocks_end(void) { free(ir); }
 
 TestSuite(blocks, .init = blocks_begin, .fini = blocks_end);
 
@@ -217,10 +214,7 @@ static void translate(u64 pc, const Follow *follow)
     cr_assert(ir_verify(ir, &why), "%s", why);
 }
 
-static const IrExit *last_exit(void)
-{
-    return &ir->exits[ir->n_exits - 1];
-}
+static const IrExit *last_exit(void) { return &ir->exits[ir->n_exits - 1]; }
 
 static u32 count_ops(OpCode op)
 {
@@ -330,10 +324,7 @@ static u64 way_branch(void *ctx, u64 taken, u64 next)
     return ((Way *)ctx)->taken ? taken : next;
 }
 
-static bool way_jump(void *ctx, u64 pc)
-{
-    return ((Way *)ctx)->jump;
-}
+static bool way_jump(void *ctx, u64 pc) { return ((Way *)ctx)->jump; }
 
 Test(blocks, traces_follow)
 {

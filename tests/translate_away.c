@@ -102,14 +102,8 @@ static u64 random_operand(int frac, int exp_bits)
     return sign | exp << frac | m;
 }
 
-static u64 random_d(void)
-{
-    return random_operand(52, 11);
-}
-static u64 random_s(void)
-{
-    return random_operand(23, 8) | 0xffffffff00000000;
-}
+static u64 random_d(void) { return random_operand(52, 11); }
+static u64 random_s(void) { return random_operand(23, 8) | 0xffffffff00000000; }
 
 static void check_away(const char *op, u64 a, u64 b, u64 c, u64 want, u32 want_flags,
                        u64 got, u32 got_flags)

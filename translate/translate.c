@@ -7,10 +7,7 @@
 
 enum { MAX_INSNS = 128 };
 
-static u64 next_pc(const Dis *d)
-{
-    return d->pc + d->len;
-}
+static u64 next_pc(const Dis *d) { return d->pc + d->len; }
 
 /* An exit for a direct branch or jump. */
 static u16 exit_to(Dis *d, u64 pc)
@@ -165,10 +162,7 @@ void dis_trap(Dis *d, TrapKind kind, u64 pc)
     d->end = true;
 }
 
-void dis_end(Dis *d)
-{
-    dis_jump_to(d, ir_const(d->ir, (i64)next_pc(d)));
-}
+void dis_end(Dis *d) { dis_jump_to(d, ir_const(d->ir, (i64)next_pc(d))); }
 
 /* ---- the loop ---- */
 

@@ -8,15 +8,9 @@ static u8 sbox[256];
 static u32 te[4][256];
 static u32 key[44];
 
-static u8 times2(u8 x)
-{
-    return (u8)(x << 1 ^ (x >> 7) * 0x1b);
-}
+static u8 times2(u8 x) { return (u8)(x << 1 ^ (x >> 7) * 0x1b); }
 
-static u32 ror(u32 x, int n)
-{
-    return x >> n | x << (32 - n);
-}
+static u32 ror(u32 x, int n) { return x >> n | x << (32 - n); }
 
 /* p runs through the powers of 3 in GF(256) while q runs through their inverses. */
 static void make_sbox(void)

@@ -1,6 +1,3 @@
 /* SPDX-License-Identifier: MIT */
 /* The program that does nothing: what it costs to start a process. No main.c. */
-int main(void)
-{
-    return 0;
-}
+int main(void) { return 0; }

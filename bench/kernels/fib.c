@@ -4,10 +4,7 @@
 
 const u64 kernel_rounds = 130;
 
-static NOINLINE u64 fib(u64 n)
-{
-    return n < 2 ? n : fib(n - 1) + fib(n - 2);
-}
+static NOINLINE u64 fib(u64 n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
 
 u64 kernel_run(u64 rounds)
 {

@@ -6,38 +6,14 @@ const u64 kernel_rounds = 11000;
 
 typedef u64 Operation(u64 a, u64 b);
 
-static NOINLINE u64 do_add(u64 a, u64 b)
-{
-    return a + b;
-}
-static NOINLINE u64 do_sub(u64 a, u64 b)
-{
-    return a - b;
-}
-static NOINLINE u64 do_xor(u64 a, u64 b)
-{
-    return a ^ b;
-}
-static NOINLINE u64 do_and(u64 a, u64 b)
-{
-    return (a & b) + 1;
-}
-static NOINLINE u64 do_or(u64 a, u64 b)
-{
-    return (a | b) - 1;
-}
-static NOINLINE u64 do_shift(u64 a, u64 b)
-{
-    return a << (b & 7);
-}
-static NOINLINE u64 do_mul(u64 a, u64 b)
-{
-    return a * (b | 1);
-}
-static NOINLINE u64 do_mix(u64 a, u64 b)
-{
-    return (a >> 3) + b;
-}
+static NOINLINE u64 do_add(u64 a, u64 b) { return a + b; }
+static NOINLINE u64 do_sub(u64 a, u64 b) { return a - b; }
+static NOINLINE u64 do_xor(u64 a, u64 b) { return a ^ b; }
+static NOINLINE u64 do_and(u64 a, u64 b) { return (a & b) + 1; }
+static NOINLINE u64 do_or(u64 a, u64 b) { return (a | b) - 1; }
+static NOINLINE u64 do_shift(u64 a, u64 b) { return a << (b & 7); }
+static NOINLINE u64 do_mul(u64 a, u64 b) { return a * (b | 1); }
+static NOINLINE u64 do_mix(u64 a, u64 b) { return (a >> 3) + b; }
 
 static Operation *const operations[] = {do_add, do_sub, do_xor,   do_and,
                                         do_or,  do_mul, do_shift, do_mix};

@@ -19,10 +19,7 @@ static const u32 K[64] = {
 
 static u8 buffer[64 * 1024];
 
-static inline u32 ror(u32 x, int n)
-{
-    return (x >> n) | (x << (32 - n));
-}
+static inline u32 ror(u32 x, int n) { return (x >> n) | (x << (32 - n)); }
 
 static inline u32 load_be32(const u8 *p)
 {

@@ -40,10 +40,7 @@ static void make_text(void)
     text[at] = 0;
 }
 
-static inline int is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static inline int is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static inline State step(State state, char c)
 {

@@ -5,10 +5,7 @@
 
 const u64 kernel_rounds = 4000;
 
-static void *twice(void *argument)
-{
-    return (void *)(2 * (uintptr_t)argument);
-}
+static void *twice(void *argument) { return (void *)(2 * (uintptr_t)argument); }
 
 u64 kernel_run(u64 rounds)
 {

@@ -15,59 +15,29 @@ struct Shape {
     i64 a, b, c;
 };
 
-static i64 square_area(const Shape *s)
-{
-    return s->a * s->a;
-}
-static i64 square_edge(const Shape *s)
-{
-    return 4 * s->a;
-}
-static void square_grow(Shape *s, i64 by)
-{
-    s->a = (s->a + by) & 0xff;
-}
+static i64 square_area(const Shape *s) { return s->a * s->a; }
+static i64 square_edge(const Shape *s) { return 4 * s->a; }
+static void square_grow(Shape *s, i64 by) { s->a = (s->a + by) & 0xff; }
 
-static i64 box_area(const Shape *s)
-{
-    return s->a * s->b;
-}
-static i64 box_edge(const Shape *s)
-{
-    return 2 * (s->a + s->b);
-}
+static i64 box_area(const Shape *s) { return s->a * s->b; }
+static i64 box_edge(const Shape *s) { return 2 * (s->a + s->b); }
 static void box_grow(Shape *s, i64 by)
 {
     s->a = (s->a + by) & 0xff;
     s->b = (s->b - by) & 0xff;
 }
 
-static i64 triangle_area(const Shape *s)
-{
-    return s->a * s->b / 2;
-}
-static i64 triangle_edge(const Shape *s)
-{
-    return s->a + s->b + s->c;
-}
+static i64 triangle_area(const Shape *s) { return s->a * s->b / 2; }
+static i64 triangle_edge(const Shape *s) { return s->a + s->b + s->c; }
 static void triangle_grow(Shape *s, i64 by)
 {
     s->c = s->b;
     s->b = (s->a + by) & 0xff;
 }
 
-static i64 point_area(const Shape *s)
-{
-    return s->c & 1;
-}
-static i64 point_edge(const Shape *s)
-{
-    return s->c;
-}
-static void point_grow(Shape *s, i64 by)
-{
-    s->c ^= by;
-}
+static i64 point_area(const Shape *s) { return s->c & 1; }
+static i64 point_edge(const Shape *s) { return s->c; }
+static void point_grow(Shape *s, i64 by) { s->c ^= by; }
 
 static const Class classes[] = {
     {square_area, square_grow, square_edge},

@@ -9,14 +9,8 @@
 #include <signal.h>
 #include "check.h"
 
-static u64 sext(u64 v)
-{
-    return (u64)(i64)(i32)v;
-}
-static u64 rotl(u64 v, u64 n)
-{
-    return v << (n & 63) | v >> (-n & 63);
-}
+static u64 sext(u64 v) { return (u64)(i64)(i32)v; }
+static u64 rotl(u64 v, u64 n) { return v << (n & 63) | v >> (-n & 63); }
 static u64 rotlw(u64 v, u64 n)
 {
     return sext((u32)v << (n & 31) | (u32)v >> (-n & 31));
@@ -112,10 +106,7 @@ static u64 bytes(u64 v, int reverse)
     X(bexti_63, "bexti %0, %1, 63", a >> 63)
 
 #define X(name, text, meaning)                                                     \
-    static u64 c_##name(u64 a, u64 b)                                              \
-    {                                                                              \
-        return (void)a, (void)b, meaning;                                          \
-    }                                                                              \
+    static u64 c_##name(u64 a, u64 b) { return (void)a, (void)b, meaning; }        \
     static u64 do_##name(u64 a, u64 b)                                             \
     {                                                                              \
         u64 r;                                                                     \

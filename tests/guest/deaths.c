@@ -9,62 +9,26 @@
 #include <unistd.h>
 #include "check.h"
 
-static void jump(u64 to)
-{
-    ((void (*)(void))to)();
-}
+static void jump(u64 to) { ((void (*)(void))to)(); }
 
 static void *page(int prot)
 {
     return mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-static void jump_null(void)
-{
-    jump(0);
-}
-static void jump_unmapped(void)
-{
-    jump(0x123456788);
-}
-static void jump_far(void)
-{
-    jump(0x7fffffffffff0000);
-}
-static void jump_odd(void)
-{
-    jump(0x33333331);
-}
-static void jump_data(void)
-{
-    jump((u64)page(PROT_READ | PROT_WRITE));
-}
-static void jump_zeros(void)
-{
-    jump((u64)page(PROT_READ | PROT_EXEC));
-}
+static void jump_null(void) { jump(0); }
+static void jump_unmapped(void) { jump(0x123456788); }
+static void jump_far(void) { jump(0x7fffffffffff0000); }
+static void jump_odd(void) { jump(0x33333331); }
+static void jump_data(void) { jump((u64)page(PROT_READ | PROT_WRITE)); }
+static void jump_zeros(void) { jump((u64)page(PROT_READ | PROT_EXEC)); }
 static volatile u64 eight = 8;
 
-static void read_null(void)
-{
-    *(volatile int *)eight;
-}
-static void write_text(void)
-{
-    *(volatile u32 *)write_text = 0;
-}
-static void write_negative(void)
-{
-    *(volatile int *)-8l = 1;
-}
-static void illegal(void)
-{
-    __asm__ volatile(".4byte 0xffffffff");
-}
-static void breakpoint(void)
-{
-    __asm__ volatile("ebreak");
-}
+static void read_null(void) { *(volatile int *)eight; }
+static void write_text(void) { *(volatile u32 *)write_text = 0; }
+static void write_negative(void) { *(volatile int *)-8l = 1; }
+static void illegal(void) { __asm__ volatile(".4byte 0xffffffff"); }
+static void breakpoint(void) { __asm__ volatile("ebreak"); }
 
 static void misaligned(void)
 {
@@ -83,22 +47,10 @@ static int recurse(int n)
     return never ? 0 : recurse(n + 1) + frame[0];
 }
 
-static void overflow(void)
-{
-    recurse(0);
-}
-static void aborted(void)
-{
-    abort();
-}
-static void killed(void)
-{
-    kill(getpid(), SIGKILL);
-}
-static void terminated(void)
-{
-    raise(SIGTERM);
-}
+static void overflow(void) { recurse(0); }
+static void aborted(void) { abort(); }
+static void killed(void) { kill(getpid(), SIGKILL); }
+static void terminated(void) { raise(SIGTERM); }
 
 static void bad_stack(void)
 {

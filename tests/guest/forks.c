@@ -16,18 +16,9 @@ typedef u64 Function(u64);
 static u64 (*volatile step)(u64);
 static volatile int stop;
 
-static u64 step_a(u64 x)
-{
-    return x * 3 + 1;
-}
-static u64 step_b(u64 x)
-{
-    return x ^ x >> 7;
-}
-static u64 step_c(u64 x)
-{
-    return x - (x << 3);
-}
+static u64 step_a(u64 x) { return x * 3 + 1; }
+static u64 step_b(u64 x) { return x ^ x >> 7; }
+static u64 step_c(u64 x) { return x - (x << 3); }
 
 static __attribute__((noinline)) u64 heat(u64 x, u32 times)
 {
@@ -48,10 +39,7 @@ static void write_code(u32 *code, int n)
     __asm__ volatile("fence.i" ::: "memory");
 }
 
-static u64 run_code(const u32 *code)
-{
-    return ((Function *)code)(0);
-}
+static u64 run_code(const u32 *code) { return ((Function *)code)(0); }
 
 static void *new_code(void)
 {

@@ -246,10 +246,7 @@ static u64 hash_kind(enum Kind kind, Fn *fn)
     }
 }
 
-static void set_frm(u64 mode)
-{
-    __asm__ volatile("fsrm %0" : : "r"(mode));
-}
+static void set_frm(u64 mode) { __asm__ volatile("fsrm %0" : : "r"(mode)); }
 
 static const char *const modes[] = {"rne", "rtz", "rdn", "rup", "rmm"};
 

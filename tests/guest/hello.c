@@ -14,10 +14,7 @@ extern char **environ;
 static int constructed;
 static __thread int local = 7;
 
-__attribute__((constructor)) static void construct(void)
-{
-    constructed = 1;
-}
+__attribute__((constructor)) static void construct(void) { constructed = 1; }
 
 static void *thread(void *arg)
 {

@@ -19,10 +19,7 @@
 
 static sigjmp_buf escape;
 
-static void on_fault(int sig)
-{
-    siglongjmp(escape, sig);
-}
+static void on_fault(int sig) { siglongjmp(escape, sig); }
 
 /* The signal that reading (writing) this address raises; 0: none. */
 static int reads(volatile char *p)

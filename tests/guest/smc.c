@@ -20,14 +20,8 @@ enum { RET = 0x00008067 };
 
 typedef int Code(void);
 
-static u32 li_a0(int value)
-{
-    return (u32)value << 20 | 10 << 7 | 0x13;
-}
-static void fence_i(void)
-{
-    __asm__ volatile("fence.i" ::: "memory");
-}
+static u32 li_a0(int value) { return (u32)value << 20 | 10 << 7 | 0x13; }
+static void fence_i(void) { __asm__ volatile("fence.i" ::: "memory"); }
 
 static void flush(void *start, size_t len)
 {
@@ -48,10 +42,7 @@ static void put(u32 *at, int value)
     at[1] = RET;
 }
 
-static int call(void *at)
-{
-    return ((Code *)at)();
-}
+static int call(void *at) { return ((Code *)at)(); }
 
 static void check_fence(void)
 {

@@ -83,10 +83,7 @@ static void *translate_much(void *arg)
     return (void *)((i64)arg * 3);
 }
 
-static void *do_nothing(void *arg)
-{
-    return (void *)((i64)arg * 3);
-}
+static void *do_nothing(void *arg) { return (void *)((i64)arg * 3); }
 
 static void check_many(void)
 {

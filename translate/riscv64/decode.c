@@ -124,35 +124,14 @@ static u32 field(u32 w, int high, int low)
     return w >> low & ((2u << (high - low)) - 1);
 }
 
-static i32 sext(u32 v, int bits)
-{
-    return (i32)(v << (32 - bits)) >> (32 - bits);
-}
+static i32 sext(u32 v, int bits) { return (i32)(v << (32 - bits)) >> (32 - bits); }
 
-static u8 rd(u32 w)
-{
-    return (u8)field(w, 11, 7);
-}
-static u8 rs1(u32 w)
-{
-    return (u8)field(w, 19, 15);
-}
-static u8 rs2(u32 w)
-{
-    return (u8)field(w, 24, 20);
-}
-static u8 c_rs2(u32 w)
-{
-    return (u8)field(w, 6, 2);
-}
-static u8 c_high(u32 w)
-{
-    return (u8)(8 + field(w, 9, 7));
-} /* x8..x15 */
-static u8 c_low(u32 w)
-{
-    return (u8)(8 + field(w, 4, 2));
-}
+static u8 rd(u32 w) { return (u8)field(w, 11, 7); }
+static u8 rs1(u32 w) { return (u8)field(w, 19, 15); }
+static u8 rs2(u32 w) { return (u8)field(w, 24, 20); }
+static u8 c_rs2(u32 w) { return (u8)field(w, 6, 2); }
+static u8 c_high(u32 w) { return (u8)(8 + field(w, 9, 7)); } /* x8..x15 */
+static u8 c_low(u32 w) { return (u8)(8 + field(w, 4, 2)); }
 
 static inline void put(Arg *a, u8 rd, u8 rs1, u8 rs2, i32 imm)
 {
@@ -175,30 +154,12 @@ static void arg_R4(Arg *a, u32 w)
     a->rs3 = (u8)(w >> 27);
 }
 
-static void arg_A(Arg *a, u32 w)
-{
-    put(a, rd(w), rs1(w), rs2(w), 0);
-}
-static void arg_I(Arg *a, u32 w)
-{
-    put(a, rd(w), rs1(w), 0, (i32)w >> 20);
-}
-static void arg_CSR(Arg *a, u32 w)
-{
-    put(a, rd(w), rs1(w), 0, (i32)(w >> 20));
-}
-static void arg_SH6(Arg *a, u32 w)
-{
-    put(a, rd(w), rs1(w), 0, (i32)field(w, 25, 20));
-}
-static void arg_SH5(Arg *a, u32 w)
-{
-    put(a, rd(w), rs1(w), 0, rs2(w));
-}
-static void arg_U(Arg *a, u32 w)
-{
-    put(a, rd(w), 0, 0, (i32)(w & 0xfffff000));
-}
+static void arg_A(Arg *a, u32 w) { put(a, rd(w), rs1(w), rs2(w), 0); }
+static void arg_I(Arg *a, u32 w) { put(a, rd(w), rs1(w), 0, (i32)w >> 20); }
+static void arg_CSR(Arg *a, u32 w) { put(a, rd(w), rs1(w), 0, (i32)(w >> 20)); }
+static void arg_SH6(Arg *a, u32 w) { put(a, rd(w), rs1(w), 0, (i32)field(w, 25, 20)); }
+static void arg_SH5(Arg *a, u32 w) { put(a, rd(w), rs1(w), 0, rs2(w)); }
+static void arg_U(Arg *a, u32 w) { put(a, rd(w), 0, 0, (i32)(w & 0xfffff000)); }
 static void arg_S(Arg *a, u32 w)
 {
     put(a, 0, rs1(w), rs2(w), ((i32)w >> 25) * 32 + rd(w));
@@ -222,19 +183,10 @@ static void arg_J(Arg *a, u32 w)
 
 /* ---- operands of 16-bit instructions ---- */
 
-static i32 c_uimm6(u32 w)
-{
-    return (i32)(field(w, 12, 12) << 5 | field(w, 6, 2));
-}
-static i32 c_imm6(u32 w)
-{
-    return sext((u32)c_uimm6(w), 6);
-}
+static i32 c_uimm6(u32 w) { return (i32)(field(w, 12, 12) << 5 | field(w, 6, 2)); }
+static i32 c_imm6(u32 w) { return sext((u32)c_uimm6(w), 6); }
 
-static void arg_CNONE(Arg *a, u32 w)
-{
-    put(a, 0, 0, 0, 0);
-}
+static void arg_CNONE(Arg *a, u32 w) { put(a, 0, 0, 0, 0); }
 
 static void arg_CIW(Arg *a, u32 w)
 {
@@ -259,23 +211,14 @@ static void arg_CL_D(Arg *a, u32 w)
     put(a, c_low(w), c_high(w), c_low(w), (i32)imm);
 }
 
-static void arg_CI(Arg *a, u32 w)
-{
-    put(a, rd(w), rd(w), 0, c_imm6(w));
-}
+static void arg_CI(Arg *a, u32 w) { put(a, rd(w), rd(w), 0, c_imm6(w)); }
 static void arg_CI_NZ(Arg *a, u32 w)
 {
     arg_CI(a, w);
     a->reserved = a->rd == 0;
 }
-static void arg_CI_LI(Arg *a, u32 w)
-{
-    put(a, rd(w), 0, 0, c_imm6(w));
-}
-static void arg_CI_SH(Arg *a, u32 w)
-{
-    put(a, rd(w), rd(w), 0, c_uimm6(w));
-}
+static void arg_CI_LI(Arg *a, u32 w) { put(a, rd(w), 0, 0, c_imm6(w)); }
+static void arg_CI_SH(Arg *a, u32 w) { put(a, rd(w), rd(w), 0, c_uimm6(w)); }
 static void arg_CI_LUI(Arg *a, u32 w)
 {
     put(a, rd(w), 0, 0, c_imm6(w) * 4096);
@@ -334,30 +277,12 @@ static void arg_CB(Arg *a, u32 w)
     put(a, 0, c_high(w), 0, sext(imm, 9));
 }
 
-static void arg_CB_SH(Arg *a, u32 w)
-{
-    put(a, c_high(w), c_high(w), 0, c_uimm6(w));
-}
-static void arg_CB_IMM(Arg *a, u32 w)
-{
-    put(a, c_high(w), c_high(w), 0, c_imm6(w));
-}
-static void arg_CA(Arg *a, u32 w)
-{
-    put(a, c_high(w), c_high(w), c_low(w), 0);
-}
-static void arg_CR(Arg *a, u32 w)
-{
-    put(a, rd(w), rd(w), c_rs2(w), 0);
-}
-static void arg_CR_MV(Arg *a, u32 w)
-{
-    put(a, rd(w), 0, c_rs2(w), 0);
-}
-static void arg_CR_JALR(Arg *a, u32 w)
-{
-    put(a, X_RA, rd(w), 0, 0);
-}
+static void arg_CB_SH(Arg *a, u32 w) { put(a, c_high(w), c_high(w), 0, c_uimm6(w)); }
+static void arg_CB_IMM(Arg *a, u32 w) { put(a, c_high(w), c_high(w), 0, c_imm6(w)); }
+static void arg_CA(Arg *a, u32 w) { put(a, c_high(w), c_high(w), c_low(w), 0); }
+static void arg_CR(Arg *a, u32 w) { put(a, rd(w), rd(w), c_rs2(w), 0); }
+static void arg_CR_MV(Arg *a, u32 w) { put(a, rd(w), 0, c_rs2(w), 0); }
+static void arg_CR_JALR(Arg *a, u32 w) { put(a, X_RA, rd(w), 0, 0); }
 static void arg_CR_JR(Arg *a, u32 w)
 {
     put(a, 0, rd(w), 0, 0);

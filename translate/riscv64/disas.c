@@ -31,50 +31,17 @@ static void add_register(Text *t, u8 number)
 
 /* ---- words of the operands column ---- */
 
-static void word_rd(Text *t, const Arg *a, u64 pc)
-{
-    add_register(t, a->rd);
-}
-static void word_rs1(Text *t, const Arg *a, u64 pc)
-{
-    add_register(t, a->rs1);
-}
-static void word_rs2(Text *t, const Arg *a, u64 pc)
-{
-    add_register(t, a->rs2);
-}
-static void word_fd(Text *t, const Arg *a, u64 pc)
-{
-    add_register(t, F0 + a->rd);
-}
-static void word_fs1(Text *t, const Arg *a, u64 pc)
-{
-    add_register(t, F0 + a->rs1);
-}
-static void word_fs2(Text *t, const Arg *a, u64 pc)
-{
-    add_register(t, F0 + a->rs2);
-}
-static void word_fs3(Text *t, const Arg *a, u64 pc)
-{
-    add_register(t, F0 + a->rs3);
-}
-static void word_sp(Text *t, const Arg *a, u64 pc)
-{
-    add_register(t, X_SP);
-}
-static void word_imm(Text *t, const Arg *a, u64 pc)
-{
-    add(t, "%d", a->imm);
-}
-static void word_shamt(Text *t, const Arg *a, u64 pc)
-{
-    add(t, "0x%x", a->imm);
-}
-static void word_zimm(Text *t, const Arg *a, u64 pc)
-{
-    add(t, "%d", a->rs1);
-}
+static void word_rd(Text *t, const Arg *a, u64 pc) { add_register(t, a->rd); }
+static void word_rs1(Text *t, const Arg *a, u64 pc) { add_register(t, a->rs1); }
+static void word_rs2(Text *t, const Arg *a, u64 pc) { add_register(t, a->rs2); }
+static void word_fd(Text *t, const Arg *a, u64 pc) { add_register(t, F0 + a->rd); }
+static void word_fs1(Text *t, const Arg *a, u64 pc) { add_register(t, F0 + a->rs1); }
+static void word_fs2(Text *t, const Arg *a, u64 pc) { add_register(t, F0 + a->rs2); }
+static void word_fs3(Text *t, const Arg *a, u64 pc) { add_register(t, F0 + a->rs3); }
+static void word_sp(Text *t, const Arg *a, u64 pc) { add_register(t, X_SP); }
+static void word_imm(Text *t, const Arg *a, u64 pc) { add(t, "%d", a->imm); }
+static void word_shamt(Text *t, const Arg *a, u64 pc) { add(t, "0x%x", a->imm); }
+static void word_zimm(Text *t, const Arg *a, u64 pc) { add(t, "%d", a->rs1); }
 
 static void word_upper(Text *t, const Arg *a, u64 pc)
 {
@@ -112,10 +79,7 @@ static void word_pred(Text *t, const Arg *a, u64 pc)
     add_fence_set(t, a->imm >> 4 & 15);
 }
 
-static void word_succ(Text *t, const Arg *a, u64 pc)
-{
-    add_fence_set(t, a->imm & 15);
-}
+static void word_succ(Text *t, const Arg *a, u64 pc) { add_fence_set(t, a->imm & 15); }
 
 /* A rounding mode with the comma before it, unless it is the usual one. */
 static void add_rounding(Text *t, u8 rm, u8 usual)
@@ -127,14 +91,8 @@ static void add_rounding(Text *t, u8 rm, u8 usual)
         add(t, ",%s", modes[rm]);
 }
 
-static void word_rm(Text *t, const Arg *a, u64 pc)
-{
-    add_rounding(t, a->rm, RM_DYN);
-}
-static void word_rm0(Text *t, const Arg *a, u64 pc)
-{
-    add_rounding(t, a->rm, RM_RNE);
-}
+static void word_rm(Text *t, const Arg *a, u64 pc) { add_rounding(t, a->rm, RM_DYN); }
+static void word_rm0(Text *t, const Arg *a, u64 pc) { add_rounding(t, a->rm, RM_RNE); }
 
 static const struct {
     const char *word;

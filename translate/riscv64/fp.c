@@ -30,10 +30,7 @@ enum { TOP = 125, INT_BITS = 53, INT_SHIFT = TOP - INT_BITS + 1 };
 
 static const Num num_nan = {.kind = QUIET};
 
-static void accrue(u32 flags)
-{
-    _mm_setcsr(_mm_getcsr() | flags);
-}
+static void accrue(u32 flags) { _mm_setcsr(_mm_getcsr() | flags); }
 
 static Num invalid(void)
 {
@@ -87,10 +84,7 @@ static Num unpack(const Format *f, u64 bits)
 }
 
 /* A significand of at most INT_BITS bits as an integer; * 2^(exp - INT_BITS + 1). */
-static u64 integer(Num n)
-{
-    return (u64)(n.sig >> INT_SHIFT);
-}
+static u64 integer(Num n) { return (u64)(n.sig >> INT_SHIFT); }
 
 /* ---- rounding ---- */
 
@@ -99,10 +93,7 @@ static u128 round_off(u128 sig, int bits)
     return (sig >> bits) + (sig >> (bits - 1) & 1);
 }
 
-static bool lost(u128 sig, int bits)
-{
-    return sig & (((u128)1 << bits) - 1);
-}
+static bool lost(u128 sig, int bits) { return sig & (((u128)1 << bits) - 1); }
 
 /* Below the normal range, and still so when rounded with all its bits? */
 static bool is_tiny(const Format *f, Num n)
@@ -147,10 +138,7 @@ static u64 pack(const Format *f, Num n)
 
 /* ---- exact arithmetic ---- */
 
-static bool is_nan(Num n)
-{
-    return n.kind >= QUIET;
-}
+static bool is_nan(Num n) { return n.kind >= QUIET; }
 
 /* What a NaN among the operands makes of the result. */
 static Num nan_of(Num a, Num b)
@@ -193,10 +181,7 @@ static Num negate(Num a)
     return a;
 }
 
-static Num minus(Num a, Num b)
-{
-    return plus(a, negate(b));
-}
+static Num minus(Num a, Num b) { return plus(a, negate(b)); }
 
 static Num times(Num a, Num b)
 {
@@ -277,11 +262,8 @@ static Num fused(Num a, Num b, Num c)
 #define OUT_D(n) pack(&format_d, n)
 #define OUT_S(n) (pack(&format_s, n) | 0xffffffff00000000)
 
-#define HELP(name, result)                              \
-    u64 help_away_##name(Env *env, u64 a, u64 b, u64 c) \
-    {                                                   \
-        return result;                                  \
-    }
+#define HELP(name, result) \
+    u64 help_away_##name(Env *env, u64 a, u64 b, u64 c) { return result; }
 #define ARITHMETIC(sfx, IN, OUT)                                       \
     HELP(fadd_##sfx, OUT(plus(IN(a), IN(b))))                          \
     HELP(fsub_##sfx, OUT(minus(IN(a), IN(b))))                         \

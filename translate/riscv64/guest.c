@@ -31,10 +31,7 @@ typedef struct Ahead {
 
 static_assert(sizeof(Ahead) <= sizeof((Dis){0}.scratch), "the frontend's room");
 
-static Ahead *ahead_of(Dis *d)
-{
-    return (Ahead *)d->scratch;
-}
+static Ahead *ahead_of(Dis *d) { return (Ahead *)d->scratch; }
 
 /* The instruction at pc, as far as its page is known to be readable. */
 static inline void look_ahead(Dis *d, Ahead *a, u64 pc)

@@ -118,10 +118,7 @@ typedef struct InsnDesc {
 
 extern const InsnDesc insn_desc[INSN_COUNT];
 
-static inline u8 insn_len(u32 bits)
-{
-    return (bits & 3) == 3 ? 4 : 2;
-}
+static inline u8 insn_len(u32 bits) { return (bits & 3) == 3 ? 4 : 2; }
 InsnId insn_lookup(u32 bits); /* INSN_NONE: no such encoding */
 Arg insn_arg(InsnId id, u32 bits);
 /* Translates the instruction d->pc, d->len; false: illegal, nothing was emitted. */
@@ -144,22 +141,13 @@ size_t riscv64_disas(char *out, size_t size, u64 pc, const u8 *bytes, size_t len
 bool trans_illegal(Dis *d, const Arg *a);
 
 /* Translates name: how says whether it is legal. */
-#define TRANS(name, how)                    \
-    bool trans_##name(Dis *d, const Arg *a) \
-    {                                       \
-        return how;                         \
-    }
+#define TRANS(name, how) \
+    bool trans_##name(Dis *d, const Arg *a) { return how; }
 
 /* An integer register as an operand. */
-static inline Val x_in(Dis *d, u8 r)
-{
-    return r ? r : ir_const(d->ir, 0);
-}
+static inline Val x_in(Dis *d, u8 r) { return r ? r : ir_const(d->ir, 0); }
 /* A place for an integer result that must be computed even for x0. */
-static inline Val x_out(Dis *d, u8 r)
-{
-    return r ? r : ir_temp(d->ir);
-}
+static inline Val x_out(Dis *d, u8 r) { return r ? r : ir_temp(d->ir); }
 
 /* ---- helpers: csr.c, fp.c ---- */
 

@@ -6,10 +6,7 @@
  */
 #include "riscv64.h"
 
-static Val f_reg(u8 r)
-{
-    return (Val)(F0 + r);
-}
+static Val f_reg(u8 r) { return (Val)(F0 + r); }
 
 /* ---- rounding ---- */
 
@@ -47,10 +44,7 @@ static void gen_rounded(Dis *d, Rounding how, u8 rm, OpCode op, Val out, const V
 
 /* ---- operands and results ---- */
 
-static bool is_single(OpCode op)
-{
-    return op_desc[op].flags & BOX;
-}
+static bool is_single(OpCode op) { return op_desc[op].flags & BOX; }
 
 static Val unboxed(Dis *d, u8 r)
 {
@@ -60,10 +54,7 @@ static Val unboxed(Dis *d, u8 r)
     return v;
 }
 
-static Val f_in(Dis *d, u8 r, bool single)
-{
-    return single ? unboxed(d, r) : f_reg(r);
-}
+static Val f_in(Dis *d, u8 r, bool single) { return single ? unboxed(d, r) : f_reg(r); }
 
 /* Two operands; the same register is unboxed once. */
 static void f_in2(Dis *d, const Arg *a, bool single, Val in[2])

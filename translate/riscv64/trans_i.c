@@ -2,10 +2,7 @@
 /* RV64I and M: arithmetic, loads and stores, branches and jumps. */
 #include "riscv64.h"
 
-static Val imm(Dis *d, const Arg *a)
-{
-    return ir_const(d->ir, a->imm);
-}
+static Val imm(Dis *d, const Arg *a) { return ir_const(d->ir, a->imm); }
 
 /* ---- results that need no work ---- */
 
@@ -151,10 +148,7 @@ TRANS(sd, store(d, a, OP_st64))
 
 /* ---- control ---- */
 
-static u64 destination(const Dis *d, const Arg *a)
-{
-    return d->pc + (u64)(i64)a->imm;
-}
+static u64 destination(const Dis *d, const Arg *a) { return d->pc + (u64)(i64)a->imm; }
 
 /* A register compared with itself: known now. */
 static bool branch_same(Dis *d, const Arg *a, OpCode op)

@@ -5,10 +5,7 @@
  */
 #include "riscv64.h"
 
-bool trans_illegal(Dis *d, const Arg *a)
-{
-    return false;
-}
+bool trans_illegal(Dis *d, const Arg *a) { return false; }
 
 bool trans_ecall(Dis *d, const Arg *a)
 {
@@ -35,14 +32,8 @@ bool trans_fence(Dis *d, const Arg *a)
     return true;
 }
 
-bool trans_fence_tso(Dis *d, const Arg *a)
-{
-    return true;
-}
-bool trans_pause(Dis *d, const Arg *a)
-{
-    return true;
-}
+bool trans_fence_tso(Dis *d, const Arg *a) { return true; }
+bool trans_pause(Dis *d, const Arg *a) { return true; }
 
 bool trans_fence_i(Dis *d, const Arg *a)
 {
@@ -65,7 +56,8 @@ static void csr_write(Dis *d, u32 csr, Val value)
     if (csr == CSR_FFLAGS)
         gen_fset(d->ir, value);
     else
-        gen_call(d->ir, VAL_NONE, ir_const(d->ir, csr), value, VAL_NONE, HELPER_csr_write);
+        gen_call(d->ir, VAL_NONE, ir_const(d->ir, csr), value, VAL_NONE,
+                 HELPER_csr_write);
 }
 
 /* Code depends on the rounding mode. */
@@ -112,27 +104,15 @@ static bool csr_change(Dis *d, const Arg *a, OpCode op, Val source)
     return true;
 }
 
-static Val zimm(Dis *d, const Arg *a)
-{
-    return ir_const(d->ir, a->rs1);
-}
+static Val zimm(Dis *d, const Arg *a) { return ir_const(d->ir, a->rs1); }
 
-bool trans_csrrw(Dis *d, const Arg *a)
-{
-    return csr_swap(d, a, x_in(d, a->rs1));
-}
-bool trans_csrrwi(Dis *d, const Arg *a)
-{
-    return csr_swap(d, a, zimm(d, a));
-}
+bool trans_csrrw(Dis *d, const Arg *a) { return csr_swap(d, a, x_in(d, a->rs1)); }
+bool trans_csrrwi(Dis *d, const Arg *a) { return csr_swap(d, a, zimm(d, a)); }
 bool trans_csrrs(Dis *d, const Arg *a)
 {
     return csr_change(d, a, OP_or, x_in(d, a->rs1));
 }
-bool trans_csrrsi(Dis *d, const Arg *a)
-{
-    return csr_change(d, a, OP_or, zimm(d, a));
-}
+bool trans_csrrsi(Dis *d, const Arg *a) { return csr_change(d, a, OP_or, zimm(d, a)); }
 bool trans_csrrc(Dis *d, const Arg *a)
 {
     return csr_change(d, a, OP_andn, x_in(d, a->rs1));
@@ -151,18 +131,9 @@ static bool cbo_check(Dis *d, const Arg *a)
     return true;
 }
 
-bool trans_cbo_inval(Dis *d, const Arg *a)
-{
-    return cbo_check(d, a);
-}
-bool trans_cbo_clean(Dis *d, const Arg *a)
-{
-    return cbo_check(d, a);
-}
-bool trans_cbo_flush(Dis *d, const Arg *a)
-{
-    return cbo_check(d, a);
-}
+bool trans_cbo_inval(Dis *d, const Arg *a) { return cbo_check(d, a); }
+bool trans_cbo_clean(Dis *d, const Arg *a) { return cbo_check(d, a); }
+bool trans_cbo_flush(Dis *d, const Arg *a) { return cbo_check(d, a); }
 
 bool trans_cbo_zero(Dis *d, const Arg *a)
 {
@@ -174,15 +145,6 @@ bool trans_cbo_zero(Dis *d, const Arg *a)
     return true;
 }
 
-bool trans_prefetch_i(Dis *d, const Arg *a)
-{
-    return true;
-}
-bool trans_prefetch_r(Dis *d, const Arg *a)
-{
-    return true;
-}
-bool trans_prefetch_w(Dis *d, const Arg *a)
-{
-    return true;
-}
+bool trans_prefetch_i(Dis *d, const Arg *a) { return true; }
+bool trans_prefetch_r(Dis *d, const Arg *a) { return true; }
+bool trans_prefetch_w(Dis *d, const Arg *a) { return true; }
