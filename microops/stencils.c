@@ -6,7 +6,8 @@
  * sample constants, where a symbol would not compile to an immediate.
  * PART picks a share of the file, so that a build compiles the shares side by side.
  */
-/* clang-format off: the lists below read as tables */
+/* The lists below read as tables. */
+/* clang-format off */
 #include "stencil.h"
 #include "env.h"
 
