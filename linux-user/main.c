@@ -85,7 +85,7 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     if (!p->cache)
         fatal(1, "cannot make a code cache: %s", strerror(errno));
     if (p->options.stats)
-        cache_count_time(p->cache);
+        cache_count(p->cache);
     signal_init(p);
 }
 

@@ -120,6 +120,8 @@ static void emit_jump(Emit *e, const Op *op)
 {
     load_r(e, HOST_RAX, op->in[0]);
     shuffle(e, e->plan, e->t->entry_plan);
+    if (e->t->statistics)
+        put_count(e, ENV_OFF(jumps));
     put0(e, OP_jump, FORM_x, 0);
 }
 
@@ -332,6 +334,8 @@ bool emit_block(EmitTask *t)
     if (t->at + 4096 > t->limit)
         return false;
     find_spares(e);
+    if (t->statistics)
+        put_count(e, ENV_OFF(entered));
     if (t->counted) {
         put_counter(e, t->counter, 0);
         e->o = &e->cold;

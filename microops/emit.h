@@ -158,6 +158,7 @@ static inline void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 
 void put_jump_exit(Emit *e, u32 exit); /* patchable, to the Ir's exit */
 void put_jump_fix(Emit *e, FixKind kind, u32 to);
 void put_call_helper(Emit *e, u32 helper); /* by the call thunk */
+void put_count(Emit *e, i32 field);        /* one more in a field of Env */
 void put_counter(Emit *e, i64 counter, u32 cold);
 void put_exit_stub(Emit *e, u32 number);
 void put_align(Emit *e, u32 to);

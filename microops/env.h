@@ -15,7 +15,7 @@ enum {
     ENV_GLOBALS = 64,
     ENV_TEMPS = 32,
     ENV_BIAS = 128,        /* rbp points here: g[0..31] within a byte's reach */
-    JUMP_CACHE_SIZE = 2048 /* slots; a power of two */
+    JUMP_CACHE_SIZE = 8192 /* slots; a power of two */
 };
 
 /* Why generated code was left; Trap.kind. */
@@ -65,6 +65,7 @@ typedef struct Env {
     const void *leave, *call; /* host code: back to C; a helper call */
     u64 call_site;            /* host address after the helper call under way; or 0 */
     const void *const *helpers;
+    u64 entered, jumps; /* blocks and indirect jumps run; only while counted */
 
     /* Not seen by stencils. */
     Trap trap;

@@ -281,6 +281,16 @@ void put_call_helper(Emit *e, u32 helper)
     put_u32(e->o, 0);
 }
 
+void put_count(Emit *e, i32 field)
+{
+    if (e->o->at + 16 > e->o->limit)
+        e->full = true;
+    if (e->full)
+        return;
+    put_bytes(e->o, "\x48\xff\x85", 3); /* inc qword [rbp + field] */
+    put_u32(e->o, (u32)field);
+}
+
 void put_counter(Emit *e, i64 counter, u32 cold)
 {
     put_bytes(e->o, "\xff\x0d", 2); /* dec dword [rip + counter] */

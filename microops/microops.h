@@ -317,15 +317,16 @@ typedef struct EmitTask {
     const Plan *plan, *entry_plan; /* equal pointers: no shuffling at the edges */
     const struct StencilSet *set;
     const EmitThunks *thunks;
-    u8 *buffer;     /* writable view of the code buffer */
-    u32 at, limit;  /* write here, up to there */
-    u32 first_exit; /* number of this block's first exit */
-    bool counted;   /* count entries down; leave with EXIT_HOT | block at zero */
-    u32 block;      /* its number */
-    i64 counter;    /* the counter's offset from the start of the executable view */
-    u64 head_pc;    /* exits to this pc jump to the block's own body */
-    bool loops;     /* head_pc counts */
-    u32 check_len;  /* on entry compare so many bytes at the first instruction */
+    u8 *buffer;      /* writable view of the code buffer */
+    u32 at, limit;   /* write here, up to there */
+    u32 first_exit;  /* number of this block's first exit */
+    bool counted;    /* count entries down; leave with EXIT_HOT | block at zero */
+    u32 block;       /* its number */
+    i64 counter;     /* the counter's offset from the start of the executable view */
+    u64 head_pc;     /* exits to this pc jump to the block's own body */
+    bool loops;      /* head_pc counts */
+    bool statistics; /* count in Env.entered and Env.jumps */
+    u32 check_len;   /* on entry compare so many bytes at the first instruction */
     const u8 *check_bytes; /* with these; leave with EXIT_STALE | block if not equal */
     bool notes;            /* fill in op_at, for out_asm */
     u32 n_helpers;         /* helper index of op 0's meaning */

@@ -80,9 +80,30 @@ void exec_thread_begin(Env *env)
     Cache *c = env->cache;
 
     syscall(SYS_arch_prctl, ARCH_SET_GS, env->base);
+    env->thread->born = c->timed ? now_ns() : 0;
     pthread_mutex_lock(&c->lock);
     exec_list_add(c, env->thread);
     pthread_mutex_unlock(&c->lock);
+}
+
+u64 now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+
+void exec_add_stats(const Thread *t, CacheStats *s)
+{
+    s->entries += t->entries;
+    s->lookups += t->lookups;
+    s->jump_misses += t->misses;
+    s->entered += t->env->entered;
+    s->jumps += t->env->jumps;
+    s->inside_ns += t->inside_ns;
+    if (t->born)
+        s->total_ns += now_ns() - t->born;
 }
 
 void exec_thread_end(Env *env)
@@ -94,10 +115,7 @@ void exec_thread_end(Env *env)
     *t->prev = t->next;
     if (t->next)
         t->next->prev = t->prev;
-    c->stats.entries += t->entries;
-    c->stats.lookups += t->lookups;
-    c->stats.jump_misses += t->misses;
-    c->stats.outside_ns += t->outside_ns;
+    exec_add_stats(t, &c->stats);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -343,25 +361,17 @@ static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
     return false;
 }
 
-static u64 now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
-}
-
 static u32 enter(Cache *c, Env *env, const Tb *tb)
 {
     Thread *t = env->thread;
     u32 number;
+    u64 began;
 
     t->entries++;
-    if (UNLIKELY(c->timed) && t->since)
-        t->outside_ns += now_ns() - t->since;
+    began = UNLIKELY(c->timed) ? now_ns() : 0;
     number = host_enter(env, c->exec + tb->code, c->exec + c->thunks.enter);
     if (UNLIKELY(c->timed))
-        t->since = now_ns();
+        t->inside_ns += now_ns() - began;
     return number;
 }
 

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Translation of one block, from guest bytes to code that can be run. */
 #include <string.h>
-#include <time.h>
 #include "../microops/stencil.h"
 #include "trace.h"
-
-static u64 now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
-}
 
 /* ---- logs ---- */
 
@@ -226,6 +217,7 @@ static bool emit(Cache *c, Tb *tb, const Ir *ir, EmitTask *t, u32 check)
     t->n_helpers = c->guest->regs.n_helpers;
     t->plan = &c->plans[tb->plan];
     t->entry_plan = &c->plans[0];
+    t->statistics = c->timed;
     t->loops = tb->loops;
     t->head_pc = tb->pc;
     t->check_len = check;

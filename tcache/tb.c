@@ -289,7 +289,7 @@ bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
 
 /* ---- figures ---- */
 
-void cache_count_time(Cache *c) { c->timed = true; }
+void cache_count(Cache *c) { c->timed = true; }
 
 void cache_stats(Cache *c, CacheStats *out)
 {
@@ -299,11 +299,7 @@ void cache_stats(Cache *c, CacheStats *out)
     }
     pthread_mutex_lock(&c->lock);
     *out = c->stats;
-    for (Thread *t = c->threads; t; t = t->next) {
-        out->entries += t->entries;
-        out->lookups += t->lookups;
-        out->jump_misses += t->misses;
-        out->outside_ns += t->outside_ns;
-    }
+    for (Thread *t = c->threads; t; t = t->next)
+        exec_add_stats(t, out);
     pthread_mutex_unlock(&c->lock);
 }

@@ -71,7 +71,7 @@ struct Thread {
     _Atomic u32 inside; /* runs or looks at generated code: nothing may be dropped */
     struct InterpThread *interp;
     u64 step_pc; /* run one instruction from here, off the record; -1: no */
-    u64 entries, lookups, misses, outside_ns, since;
+    u64 entries, lookups, misses, inside_ns, born;
 };
 
 struct Cache {
@@ -121,7 +121,6 @@ struct Cache {
     u64 pages_read[2 * IR_INSNS]; /* of the block at hand */
     CacheStats stats;
     bool timed;
-    u64 started;
 };
 
 /* ---- code.c ---- */
@@ -155,6 +154,8 @@ void chain_unlink_into(Cache *c, Tb *tb); /* all exits that lead to it */
 void chain_unlink_from(Cache *c, Tb *tb); /* its own exits, off other blocks' lists */
 
 /* ---- exec.c ---- */
+u64 now_ns(void);
+void exec_add_stats(const Thread *t, CacheStats *s); /* what the thread did so far */
 void exec_lock(Cache *c, Thread *self); /* leaves generated code's side first */
 void exec_unlock(Cache *c, Thread *self);
 void exec_stop_others(Cache *c, Thread *self); /* lock held, self outside or inside */

@@ -27,8 +27,10 @@ enum { HOT_NEVER = 0x7fffffff };
 typedef struct CacheStats {
     u64 blocks, traces, guest_insns, host_bytes, meta_bytes, translate_ns;
     u64 links, jump_misses, lookups, flushes, invalidated, smc_faults, hot_pages;
-    u64 entries;              /* times generated code was entered from C */
-    u64 outside_ns, total_ns; /* only counted when stats were asked for */
+    u64 entries; /* times generated code was entered from C */
+    /* Only counted when statistics were asked for: */
+    u64 entered, jumps;      /* blocks run, indirect jumps run */
+    u64 inside_ns, total_ns; /* in generated code; of all threads */
 } CacheStats;
 
 /* ---- tb.c, code.c: the cache ---- */
@@ -36,7 +38,7 @@ typedef struct CacheStats {
 /* NULL: errno. */
 Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space);
 void cache_stats(Cache *c, CacheStats *out);
-void cache_count_time(Cache *c); /* keep outside_ns and total_ns from now on */
+void cache_count(Cache *c); /* keep all statistics; before any thread begins */
 
 /* An Env of this cache for a new guest thread, registers zero; NULL: no memory.
  * The calling thread registers it with exec_thread_begin before running it. */
