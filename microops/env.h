@@ -15,7 +15,7 @@ enum {
     ENV_GLOBALS = 64,
     ENV_TEMPS = 32,
     ENV_BIAS = 128,        /* rbp points here: g[0..31] within a byte's reach */
-    JUMP_CACHE_SIZE = 8192 /* slots; a power of two */
+    JUMP_CACHE_SIZE = 4096 /* slots; a power of two */
 };
 
 /* Why generated code was left; Trap.kind. */
