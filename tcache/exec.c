@@ -532,9 +532,7 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
         sync_globals(c, env, tb, context);
     canon_apply(env->g, due);
     if (sig == SIGSEGV && write && watched_write(c, env, tb, info)) {
-        if (env->thread->step_pc == ~0ull && !helper)
-            return true;
-        if (env->thread->step_pc == ~0ull) /* in a helper: simply go on */
+        if (env->thread->step_pc == ~0ull) /* not into its own block: go on */
             return true;
     } else {
         set_trap(env, sig, info, write);
