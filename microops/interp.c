@@ -232,6 +232,8 @@ static void run_ops(Env *env, const InterpCode *code, InterpRun *run)
             a += (u64)(i64)op->imm;
             if (!reach(run, a))
                 return;
+            if (UNLIKELY(run->on_store) && op_desc[op->op].flags & STORE)
+                run->on_store(run, op->op);
         }
         set(&f, op->out, fn(env, a, get(&f, op->in[1]), get(&f, op->in[2])));
     }

@@ -245,14 +245,17 @@ InterpCode interp_code(const Ir *ir);
 
 /* One run of a block.  While it lasts op says how far it is, so that a host fault
  * in a FAULT op can be told precisely: all globals are as before the op. */
-typedef struct InterpRun {
+typedef struct InterpRun InterpRun;
+struct InterpRun {
+    /* Called before a STORE op writes at addr; NULL: nobody. */
+    void (*on_store)(InterpRun *run, u16 op);
     u64 limit;      /* guest addresses are below, all others fault; 0: no such limit */
     u32 op;         /* index of the op at hand */
     u64 addr;       /* address of the last memory op */
     i32 exit;       /* result: index of the exit taken, or one of: */
     u64 pc;         /* INTERP_JUMP: where to */
     u32 host_mxcsr; /* ours, while the block runs */
-} InterpRun;
+};
 
 enum {
     INTERP_JUMP = -1,  /* an indirect jump to pc */
