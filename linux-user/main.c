@@ -81,6 +81,9 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     p->mem = &memory;
     if (!mem_init(p->mem, &p->options))
         fatal(1, "cannot reserve guest memory: %s", strerror(errno));
+    p->symbols = symbols_new(p->mem, p->options.prefix);
+    c.symbol = symbols_name;
+    c.symbol_ctx = p->symbols;
     p->cache = cache_new(&c, p->guest, &p->mem->space);
     if (!p->cache)
         fatal(1, "cannot make a code cache: %s", strerror(errno));

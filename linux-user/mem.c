@@ -176,6 +176,8 @@ static i64 map(Process *p, u64 addr, u64 len, int prot, int flags, int fd, u64 o
         mem_forget(p, addr, len);
         return -ENOMEM;
     }
+    if (fd >= 0 || (prot & PROT_EXEC))
+        m->code_maps++;
     if (had_code && (prot & PROT_WRITE))
         mprotect(mem_host(m, addr), len, space_prot(granted));
     return (i64)addr;
@@ -294,6 +296,8 @@ static i64 protect(Process *p, u64 addr, u64 len, int prot)
     if (mprotect(mem_host(m, addr), len, space_prot(flags)))
         return -errno;
     set_permissions(m, addr, len, flags);
+    if (prot & PROT_EXEC)
+        m->code_maps++;
     if (!executable)
         return 0;
     /* What other threads translate meanwhile is protected again: go round. */

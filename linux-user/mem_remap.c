@@ -71,6 +71,7 @@ static i64 move(Process *p, const Move *v)
         free(kept);
         return -error;
     }
+    m->code_maps++;
     mem_forget(p, v->to, v->new_len);
     ok = grant_moved(m, v, kept, last);
     free(kept);

@@ -232,10 +232,12 @@ static void lock_all(Task *t)
     pthread_mutex_lock(&p->signal_lock);
     pthread_mutex_lock(&p->mem->lock);
     exec_fork_prepare(p->cache, t->env);
+    symbols_lock(p->symbols);
 }
 
 static void unlock_all(Process *p)
 {
+    symbols_unlock(p->symbols);
     pthread_mutex_unlock(&p->mem->lock);
     pthread_mutex_unlock(&p->signal_lock);
 }

@@ -23,6 +23,7 @@
 typedef struct Process Process;
 typedef struct Abi Abi;
 typedef struct Task Task;
+typedef struct Symbols Symbols;
 
 /* What syscall_run may return besides a value or -errno. */
 enum {
@@ -104,6 +105,7 @@ typedef struct Memory {
     u64 brk_start, brk;
     u64 stack_start, stack_end; /* the main thread's */
     u64 return_page;            /* code that calls rt_sigreturn */
+    _Atomic u32 code_maps; /* goes up when other files' code may have been mapped */
 } Memory;
 
 typedef enum GuestAccess {
@@ -145,6 +147,31 @@ bool mem_mapped(const Memory *m, u64 addr, u64 len);
 /* Text for "which mapping is addr in": path+offset, [stack], [heap], anonymous,
  * unmapped. */
 void mem_describe(Process *p, u64 addr, char *out, size_t size);
+
+/* ---- symbols.c: names of guest addresses ---- */
+
+typedef struct Symbol {
+    const char *name; /* remains valid; known false: the file's, without folders */
+    const char *file; /* host path */
+    u64 start, size;  /* guest addresses; size 0: up to the next one */
+    u64 offset;       /* from start to the address asked for */
+    bool known;       /* else start is where the file's address 0 would be */
+} Symbol;
+
+/* True: go on. */
+typedef bool (*SymbolVisit)(void *ctx, const Symbol *symbol);
+
+Symbols *symbols_new(const Memory *m, const char *prefix);
+/* What code is at addr?  False: none of a file. */
+bool symbols_find(Symbols *s, u64 addr, Symbol *out);
+/* The same for CacheOptions.symbol. */
+const char *symbols_name(void *symbols, u64 addr, u64 *offset);
+/* Is addr in a symbol that the pattern names?  Shell patterns: NAME or FILE:NAME. */
+bool symbols_match(Symbols *s, u64 addr, const char *pattern);
+/* Every symbol that it names in code mapped now.  visit may not call symbols_*. */
+void symbols_each(Symbols *s, const char *pattern, SymbolVisit visit, void *ctx);
+void symbols_lock(Symbols *s); /* around fork */
+void symbols_unlock(Symbols *s);
 
 /* ---- elf.c: loading programs ---- */
 
@@ -266,6 +293,7 @@ struct Process {
     const Guest *guest;
     Memory *mem; /* shared with a vfork child */
     Cache *cache;
+    Symbols *symbols;
     const char *program; /* as the user or execve named it: AT_EXECFN */
     char *exe;           /* its absolute path: /proc/self/exe; NULL: see below */
     int exe_fd;          /* our own binary, -1: not opened yet */

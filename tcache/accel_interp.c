@@ -271,12 +271,14 @@ static Block *find(InterpThread *t, TbKey key)
 
 static void log_exec(const Env *env, const InterpCache *c)
 {
+    char where[SYMBOL_TEXT];
     FILE *f;
 
     if (!log_wants(env->pc))
         return;
     f = log_begin();
-    fprintf(f, "exec %" PRIu64 " 0x%" PRIx64 "\n", env->id, env->pc);
+    fprintf(f, "exec %" PRIu64 " 0x%" PRIx64 "%s\n", env->id, env->pc,
+            cache_symbol_text(env->cache, env->pc, where));
     if (log_on(LOG_CPU))
         c->guest->dump(f, env);
     log_end();

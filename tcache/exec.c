@@ -275,12 +275,15 @@ static void fill_jump_cache(Cache *c, Env *env, const Tb *tb)
 
 static void log_exec(Cache *c, Env *env, const Tb *tb)
 {
+    char where[SYMBOL_TEXT];
+
     if (!log_wants(env->pc))
         return;
     log_begin();
     if (log_on(LOG_EXEC))
-        log_printf("exec: thread %llu 0x%llx%s\n", (unsigned long long)env->id,
-                   (unsigned long long)env->pc, tb->trace ? " (trace)" : "");
+        log_printf("exec: thread %llu 0x%llx%s%s\n", (unsigned long long)env->id,
+                   (unsigned long long)env->pc, cache_symbol_text(c, env->pc, where),
+                   tb->trace ? " (trace)" : "");
     if (log_on(LOG_CPU)) {
         char *text = NULL;
         size_t size = 0;

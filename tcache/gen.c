@@ -6,11 +6,25 @@
 
 /* ---- logs ---- */
 
+const char *cache_symbol_text(const Cache *c, u64 pc, char out[SYMBOL_TEXT])
+{
+    u64 offset;
+    const char *name = c->options.symbol
+                           ? c->options.symbol(c->options.symbol_ctx, pc, &offset)
+                           : NULL;
+
+    *out = 0;
+    if (name)
+        snprintf(out, SYMBOL_TEXT, " <%.90s+0x%llx>", name, (unsigned long long)offset);
+    return out;
+}
+
 static void log_in_asm(Cache *c, const Ir *ir)
 {
-    char text[96];
+    char text[96], where[SYMBOL_TEXT];
 
-    log_printf("IN: 0x%llx\n", (unsigned long long)ir->insns[0].pc);
+    log_printf("IN: 0x%llx%s\n", (unsigned long long)ir->insns[0].pc,
+               cache_symbol_text(c, ir->insns[0].pc, where));
     for (u32 i = 0; i < ir->n_insns; i++) {
         u64 pc = ir->insns[i].pc;
         const u8 *p = space_host(c->space, pc);
@@ -27,9 +41,9 @@ static void log_in_asm(Cache *c, const Ir *ir)
     log_printf("\n");
 }
 
-static void log_ir(u32 item, const char *title, const Ir *ir)
+static void log_ir(const Cache *c, u32 item, const char *title, const Ir *ir)
 {
-    char *text = NULL;
+    char *text = NULL, where[SYMBOL_TEXT];
     size_t size = 0;
     FILE *f;
 
@@ -37,14 +51,15 @@ static void log_ir(u32 item, const char *title, const Ir *ir)
         return;
     ir_dump(f, ir);
     fclose(f);
-    log_printf("%s: 0x%llx\n%s\n", title, (unsigned long long)ir->insns[0].pc, text);
+    log_printf("%s: 0x%llx%s\n%s\n", title, (unsigned long long)ir->insns[0].pc,
+               cache_symbol_text(c, ir->insns[0].pc, where), text);
     free(text);
 }
 
 /* Guest instruction, its ops, and under each op its host code. */
 static void log_out_asm(Cache *c, const EmitTask *t, const Ir *ir)
 {
-    char *text = NULL, line[160];
+    char *text = NULL, line[160], where[SYMBOL_TEXT];
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     u32 insn = 0;
@@ -81,8 +96,10 @@ static void log_out_asm(Cache *c, const EmitTask *t, const Ir *ir)
     disas_host(f, c->write + t->hot_end, t->end - t->hot_end,
                (u64)(uintptr_t)(c->exec + t->hot_end));
     fclose(f);
-    log_printf("OUT: 0x%llx, %u bytes for %u instructions\n%s\n",
-               (unsigned long long)ir->insns[0].pc, t->end - t->at, ir->n_insns, text);
+    log_printf("OUT: 0x%llx%s, %u bytes for %u instructions\n%s\n",
+               (unsigned long long)ir->insns[0].pc,
+               cache_symbol_text(c, ir->insns[0].pc, where), t->end - t->at,
+               ir->n_insns, text);
     free(text);
 }
 
@@ -287,7 +304,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     if (wanted && log_on(LOG_IN_ASM))
         log_in_asm(c, ir);
     if (wanted)
-        log_ir(LOG_OP, "OP", ir);
+        log_ir(c, LOG_OP, "OP", ir);
     if (trace) {
         pass_fold(ir); /* constants, identities    */
         pass_dead(ir); /* results nobody reads     */
@@ -297,7 +314,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
         tb->plan = trace_plan(c, ir, tb->loops); /* values -> host registers */
     }
     if (wanted)
-        log_ir(LOG_OP_OPT, "OP_OPT", ir);
+        log_ir(c, LOG_OP_OPT, "OP_OPT", ir);
     if (!emit(c, tb, ir, t, hot && !(key.flags & KEY_STEP) ? bytes_read(ir) : 0))
         return NULL; /* stencils copied, patched */
     tb->code = t->at;

@@ -20,6 +20,10 @@ typedef struct CacheOptions {
                          0: the default; HOT_NEVER */
     bool no_v3;       /* baseline stencils even where the host has x86-64-v3 */
     bool interp;      /* run the micro-ops' meanings, generate no code */
+    /* The function (or file) that guest code is in, and how far; NULL: no name known.
+     * Only asked for by logs and the like. */
+    const char *(*symbol)(void *ctx, u64 pc, u64 *offset);
+    void *symbol_ctx;
 } CacheOptions;
 
 enum { HOT_NEVER = 0x7fffffff };
@@ -38,6 +42,9 @@ typedef struct CacheStats {
 /* NULL: errno. */
 Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space);
 void cache_stats(Cache *c, CacheStats *out);
+/* " <function+0x12>" of a guest pc, for logs; nothing when it has no name. */
+enum { SYMBOL_TEXT = 128 };
+const char *cache_symbol_text(const Cache *c, u64 pc, char out[SYMBOL_TEXT]);
 void cache_count(Cache *c); /* keep all statistics; before any thread begins */
 
 /* An Env of this cache for a new guest thread, registers zero; NULL: no memory.
