@@ -65,7 +65,7 @@ i64 elf_open(ElfFile *f, const char *host_path)
     i64 r = 0;
 
     f->ph = NULL;
-    f->fd = open(host_path, O_RDONLY | O_CLOEXEC);
+    f->fd = open(host_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (f->fd < 0)
         return -errno;
     if (fstat(f->fd, &st))

@@ -341,6 +341,21 @@ Test(elf, not_programs)
     unlink("/tmp/tessera-loop");
 }
 
+/* Nobody writes to it: opening it must not wait. */
+Test(elf, fifo)
+{
+    const char *name = file_name();
+    Image m;
+
+    cr_assert_eq(mkfifo(name, 0700), 0);
+    expect_refused(run(name), "fifo", false);
+    unlink(name);
+    cr_assert_eq(mkfifo("/tmp/tessera-fifo", 0700), 0);
+    with_interp(&m, "/tmp/tessera-fifo", 18);
+    expect_refused(run_bytes(&m, sizeof(m)), "interpreter is a fifo", false);
+    unlink("/tmp/tessera-fifo");
+}
+
 static uint64_t next(uint64_t *state)
 {
     *state ^= *state << 13;
