@@ -87,14 +87,14 @@ static inline void set_frm(u64 mode) { __asm__ volatile("fsrm %0" : : "r"(mode))
 enum { CHUNK = 4096 };
 
 typedef struct Options {
-    const char *insn, *mode;          /* NULL: all */
-    const char *family;               /* a list */
-    i64 chunk;                        /* only this one; -1: all */
-    i64 index;                        /* of the case to show; -1: all */
-    u32 count;                        /* random chunks an instruction and mode */
-    u32 every;                        /* one chunk in so many */
-    u32 length;                       /* sequences: at most so many instructions */
-    bool show;                        /* cases, not hashes */
+    const char *insn, *mode; /* NULL: all */
+    const char *family;      /* a list */
+    i64 chunk;               /* only this one; -1: all */
+    i64 index;               /* of the case to show; -1: all */
+    u32 count;               /* random chunks an instruction and mode */
+    u32 every;               /* one chunk in so many */
+    u32 length;              /* sequences: at most so many instructions */
+    bool show;               /* cases, not hashes */
 } Options;
 
 void single_special(const Options *o);

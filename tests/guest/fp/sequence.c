@@ -86,8 +86,12 @@ static u32 other(Sequence *s, const char **text)
     case 2: *text = "fsflags"; return csr(s, FFLAGS, CSRRW, pick_x(s));
     case 3: *text = "fsrmi"; return csr(s, FRM, CSRRWI, random_below(r, MODES));
     case 4: *text = "frcsr"; return csr(s, FCSR, CSRRS, 0);
-    case 5: *text = "fsw"; return encode(code_fsd, pick_f(s), X_A1, slot_offset(s)) ^ 0x1000;
-    case 6: *text = "flw"; return encode(code_fld, pick_f(s), X_A1, slot_offset(s)) ^ 0x1000;
+    case 5:
+        *text = "fsw";
+        return encode(code_fsd, pick_f(s), X_A1, slot_offset(s)) ^ 0x1000;
+    case 6:
+        *text = "flw";
+        return encode(code_fld, pick_f(s), X_A1, slot_offset(s)) ^ 0x1000;
     case 7:
     case 8: *text = "fsd"; return encode(code_fsd, pick_f(s), X_A1, slot_offset(s));
     case 9: *text = "bnez +8"; return 0x1463 | (u32)pick_x(s) << 15;

@@ -106,8 +106,8 @@ static void show(const Job *j, Regs g, u32 k)
     char kind = j->insn->to_x ? 'x' : 'f', in = j->insn->from_x ? 'x' : 'f';
 
     printf("%u %s %c%u,%c%u,%c%u,f%u %s: %016lx %016lx %016lx -> %016lx flags %02lx\n",
-           k, j->insn->name, kind, g.d, in, g.a, in, g.b, g.c, j->mode, o->v[0], o->v[1],
-           o->v[2], results[k].value, results[k].flags);
+           k, j->insn->name, kind, g.d, in, g.a, in, g.b, g.c, j->mode, o->v[0],
+           o->v[1], o->v[2], results[k].value, results[k].flags);
 }
 
 static u64 run(const Job *j, u32 chunk, u32 n)
@@ -148,7 +148,8 @@ static u32 fill_special(const Insn *i, u64 from, u64 total)
         u64 index = from + k;
 
         for (int m = 0; m < 3; m++, index /= n)
-            operands[k].v[m] = m < i->n_in ? special_value(i->in, i->n_in, index % n) : 0;
+            operands[k].v[m] =
+                m < i->n_in ? special_value(i->in, i->n_in, index % n) : 0;
     }
     return k;
 }

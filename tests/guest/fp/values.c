@@ -18,6 +18,8 @@ u32 random_below(Random *r, u32 n) { return (u32)((random_bits(r) >> 32) * n >> 
 
 /* ---- special values: magnitudes, each with both signs ---- */
 
+/* The lists below read as tables. */
+/* clang-format off */
 #define NEAR(v)       (v) - 1, (v), (v) + 1
 #define BOX(v)        (0xffffffff00000000 | (v))
 #define NEAR_S(v)     BOX((v) - 1), BOX(v), BOX((v) + 1)
@@ -100,12 +102,17 @@ static const u64 integers[] = {
     NEAR(0xffffffff7fffffc0ull), 0x123456789abcdef0, 0xdeadbeef00000000,
 };
 
+/* clang-format on */
+
 typedef struct Table {
     const u64 *v;
     u32 n;
 } Table;
 
-#define TABLE(v) {v, COUNT(v)}
+#define TABLE(v)    \
+    {               \
+        v, COUNT(v) \
+    }
 static const Table few[] = {TABLE(few_h), TABLE(few_s), TABLE(few_d), TABLE(integers)};
 static const Table more[] = {{NULL, 0}, TABLE(more_s), TABLE(more_d), {NULL, 0}};
 
@@ -143,11 +150,11 @@ static u64 random_frac(Random *r, int bits)
     int n = (int)random_below(r, (u32)bits + 1);
 
     switch (random_below(r, 8)) {
-    case 0: return v & mask & ~0ull << n;       /* short: ties, exact results */
-    case 1: return (v & mask) >> n;             /* just above a power of two */
-    case 2: return ~(v & mask) >> n & mask;     /* and with ones at the top */
-    case 3: return mask & ~0ull << n;           /* all ones, then zeros */
-    case 4: return (1ull << n) & mask;          /* one bit */
+    case 0: return v & mask & ~0ull << n;            /* short: ties, exact results */
+    case 1: return (v & mask) >> n;                  /* just above a power of two */
+    case 2: return ~(v & mask) >> n & mask;          /* and with ones at the top */
+    case 3: return mask & ~0ull << n;                /* all ones, then zeros */
+    case 4: return (1ull << n) & mask;               /* one bit */
     case 5: return (v & 3) + (n & 1 ? mask - 3 : 0); /* near a power of two */
     default: return v & mask;
     }
@@ -243,7 +250,9 @@ static void operands_float(Random *r, Format f, u64 v[3])
     case 0: operands_special(r, f, v); break;
     case 1: operands_near(r, f, about(r, bias, 8), about(r, bias, 8), v); break;
     case 2: operands_near(r, f, exp, about(r, 3 * bias - exp, 2), v); break; /* large */
-    case 3: operands_near(r, f, exp, about(r, bias - exp, frac + 2), v); break; /* tiny */
+    case 3:
+        operands_near(r, f, exp, about(r, bias - exp, frac + 2), v);
+        break; /* tiny */
     case 4: operands_cancel(r, f, v); break;
     case 5:
     case 6: operands_sum(r, f, v); break;
