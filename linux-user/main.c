@@ -15,8 +15,10 @@ static void start_logs(const Options *o)
     if (o->log_file && !log_set_file(o->log_file))
         fatal(1, "-D %s: %s", o->log_file, strerror(errno));
     if (o->log_filter && !log_set_filter(o->log_filter))
-        fatal(1, "-dfilter %s: START..END, START+LENGTH or START-LENGTH is wanted",
-              o->log_filter);
+        fatal(
+            1,
+            "-dfilter %s: START..END, START+LENGTH, START-LENGTH or a symbol is wanted",
+            o->log_filter);
     if (o->strace)
         log_mask |= LOG_STRACE;
 }
@@ -82,6 +84,7 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     if (!mem_init(p->mem, &p->options))
         fatal(1, "cannot reserve guest memory: %s", strerror(errno));
     p->symbols = symbols_new(p->mem, p->options.prefix);
+    log_set_namer(symbols_in_filter, p->symbols);
     c.symbol = symbols_name;
     c.symbol_ctx = p->symbols;
     p->cache = cache_new(&c, p->guest, &p->mem->space);
@@ -116,6 +119,8 @@ int main(int argc, char **argv, char **environ)
     t->tid = getpid();
     t->mask = inherited_mask();
     elf_exec(t, options_env(&process.options, environ));
+    if (!process.image.interp_base) /* all its code is there */
+        symbols_check_filter(process.symbols);
     exec_thread_begin(env);
     signal_thread_begin(t, altstack);
     cpu_loop(t);

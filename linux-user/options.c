@@ -43,7 +43,8 @@ static const Option table[] = {
      "log items (-d help lists them)"},
     {"D", "LOG_FILENAME", "FILE", STRING, AT(log_file), 0, "log there (%d: pid)"},
     {"dfilter", "DFILTER", "RANGE,...", STRING, AT(log_filter), 0,
-     "log only these guest addresses"},
+     "log only these guest addresses: START..END, START+LENGTH, symbols; "
+     "shell patterns ('qs*', libc.so.6:qsort)"},
     {"strace", "STRACE", NULL, FLAG, AT(strace), 0, "log system calls"},
     {"one-insn-per-tb", "ONE_INSN_PER_TB", NULL, FLAG, AT(one_insn), 0,
      "one guest instruction a block"},

@@ -11,6 +11,7 @@ void task_stats(Process *p)
     CacheStats s;
     u64 jumped; /* indirect jumps that found their block without leaving */
 
+    symbols_check_filter(p->symbols);
     if (!p->options.stats)
         return;
     cache_stats(p->cache, &s);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "symbols.h"
 
 typedef struct Mapping {
@@ -24,6 +25,8 @@ struct Symbols {
     u32 known;         /* Memory.code_maps when maps was read */
     GArray *maps;      /* of Mapping, by address; NULL: not read yet */
     GHashTable *files; /* key -> SymbolFile, NULL: not read yet */
+    _Atomic u64 noted; /* names of -dfilter that were met, or missed aloud */
+    pid_t pid;         /* a fork's child says nothing of them */
 };
 
 Symbols *symbols_new(const Memory *m, const char *prefix)
@@ -33,6 +36,7 @@ Symbols *symbols_new(const Memory *m, const char *prefix)
     pthread_mutex_init(&s->lock, NULL);
     s->mem = m;
     s->prefix = prefix;
+    s->pid = getpid();
     return s;
 }
 
@@ -248,4 +252,44 @@ void symbols_each(Symbols *s, const char *pattern, SymbolVisit visit, void *ctx)
             more = each_of(s, m, pattern, visit, ctx);
     }
     symbols_unlock(s);
+}
+
+/* ---- -dfilter ---- */
+
+enum { NAMES_NOTED = 64 };
+
+bool symbols_in_filter(void *symbols, u64 pc)
+{
+    Symbols *s = symbols;
+    char **names = log_filter_names();
+
+    for (u32 i = 0; names && names[i]; i++)
+        if (symbols_match(s, pc, names[i])) {
+            if (i < NAMES_NOTED)
+                s->noted |= 1ull << i;
+            return true;
+        }
+    return false;
+}
+
+static bool note_found(void *ctx, const Symbol *symbol)
+{
+    *(bool *)ctx = true;
+    return false;
+}
+
+void symbols_check_filter(Symbols *s)
+{
+    char **names = s->pid == getpid() ? log_filter_names() : NULL;
+
+    for (u32 i = 0; names && names[i] && i < NAMES_NOTED; i++) {
+        bool found = s->noted >> i & 1;
+
+        if (!found)
+            symbols_each(s, names[i], note_found, &found);
+        if (!found)
+            log_printf("-dfilter %s: no such symbol in the code of process %d\n",
+                       names[i], (int)s->pid);
+        s->noted |= 1ull << i;
+    }
 }

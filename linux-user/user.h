@@ -170,6 +170,10 @@ const char *symbols_name(void *symbols, u64 addr, u64 *offset);
 bool symbols_match(Symbols *s, u64 addr, const char *pattern);
 /* Every symbol that it names in code mapped now.  visit may not call symbols_*. */
 void symbols_each(Symbols *s, const char *pattern, SymbolVisit visit, void *ctx);
+/* For log_set_namer: is the pc in a symbol that -dfilter names? */
+bool symbols_in_filter(void *symbols, u64 pc);
+/* Says in the log, once, which names of -dfilter mean nothing mapped by now. */
+void symbols_check_filter(Symbols *s);
 void symbols_lock(Symbols *s); /* around fork */
 void symbols_unlock(Symbols *s);
 
@@ -359,7 +363,7 @@ void task_keep_exe(Process *p);
 
 /* ---- stats.c ---- */
 
-void task_stats(Process *p); /* -stats, at exit */
+void task_stats(Process *p); /* at exit: -stats, names unknown to -dfilter */
 
 /* ---- riscv64.c: what differs between guests ---- */
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <glib.h>
 
 enum {
     LINE = 1024,   /* longer ones are composed on the heap */
@@ -37,8 +38,13 @@ static const Item items[] = {
 
 u32 log_mask;
 static int log_fd = -1;
-static Range ranges[MAX_RANGES];
-static size_t n_ranges;
+static struct {
+    Range ranges[MAX_RANGES];
+    size_t n_ranges;
+    char **names; /* glib's; NULL: none */
+    bool (*in_names)(void *ctx, u64 pc);
+    void *ctx;
+} filter;
 
 /* What log_begin holds back. */
 static _Thread_local struct {
@@ -280,24 +286,60 @@ static bool parse_range(const char **p, Range *r)
     return r->low <= r->high && (how == '.' || other != 0);
 }
 
+static bool is_name(const char *item)
+{
+    return (g_ascii_isalpha(*item) || (*item && strchr("_./*?[", *item))) &&
+           !strstr(item, "..");
+}
+
+static bool parse_item(const char *item, Range *ranges, size_t *n, GPtrArray *names)
+{
+    if (is_name(item)) {
+        g_ptr_array_add(names, g_strdup(item));
+        return true;
+    }
+    return *n < MAX_RANGES && parse_range(&item, &ranges[(*n)++]) && !*item;
+}
+
 bool log_set_filter(const char *spec)
 {
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    char **items = g_strsplit(spec, ",", 0);
+    Range ranges[MAX_RANGES];
     size_t n = 0;
+    bool ok = *spec;
 
-    do {
-        if (n == MAX_RANGES || !parse_range(&spec, &ranges[n++]))
-            return false;
-    } while (*spec++ == ',');
-    if (spec[-1])
+    for (size_t i = 0; ok && items[i]; i++)
+        ok = parse_item(items[i], ranges, &n, names);
+    g_strfreev(items);
+    if (!ok) {
+        g_ptr_array_free(names, true);
         return false;
-    n_ranges = n;
+    }
+    memcpy(filter.ranges, ranges, n * sizeof *ranges);
+    filter.n_ranges = n;
+    g_ptr_array_add(names, NULL);
+    g_strfreev(filter.names);
+    filter.names = (char **)g_ptr_array_free(names, false);
+    if (!*filter.names)
+        g_clear_pointer(&filter.names, g_strfreev);
     return true;
+}
+
+char **log_filter_names(void) { return filter.names; }
+
+void log_set_namer(bool (*in_names)(void *ctx, u64 pc), void *ctx)
+{
+    filter.in_names = in_names;
+    filter.ctx = ctx;
 }
 
 bool log_wants(u64 pc)
 {
-    for (size_t i = 0; i < n_ranges; i++)
-        if (pc >= ranges[i].low && pc <= ranges[i].high)
+    for (size_t i = 0; i < filter.n_ranges; i++)
+        if (pc >= filter.ranges[i].low && pc <= filter.ranges[i].high)
             return true;
-    return n_ranges == 0;
+    if (filter.names)
+        return filter.in_names && filter.in_names(filter.ctx, pc);
+    return filter.n_ranges == 0;
 }

@@ -38,8 +38,13 @@ static inline bool log_on(u32 items) { return UNLIKELY(log_mask & items); }
 bool log_set_items(const char *spec, const char **bad);
 /* Sends the log to a file ("%d": our pid) instead of stderr.  False: errno. */
 bool log_set_file(const char *path);
-/* "-dfilter": START..END, START+LEN, START-LEN, comma-separated.  False: bad syntax. */
-bool log_set_filter(const char *ranges);
+/* "-dfilter": START..END, START+LEN, START-LEN and names of code, comma-separated.
+ * False: bad syntax. */
+bool log_set_filter(const char *spec);
+/* The names in it, a NULL after the last; NULL: none. */
+char **log_filter_names(void);
+/* Who says whether a pc is in code that one of the names means. */
+void log_set_namer(bool (*in_names)(void *ctx, u64 pc), void *ctx);
 /* Is this guest pc wanted?  True without a filter. */
 bool log_wants(u64 pc);
 

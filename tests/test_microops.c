@@ -152,6 +152,23 @@ Test(log, filter)
     cr_assert(log_wants(0x4010) && log_wants(0x4001) && !log_wants(0x4000));
 }
 
+static bool is_even(void *ctx, u64 pc) { return *(u32 *)ctx && !(pc & 1); }
+
+Test(log, filter_by_name)
+{
+    u32 asked = 1;
+
+    cr_assert(log_set_filter("0x11..0x11,main,libc.so.6:qs*"));
+    cr_assert_str_eq(log_filter_names()[0], "main");
+    cr_assert_str_eq(log_filter_names()[1], "libc.so.6:qs*");
+    cr_assert_null(log_filter_names()[2]);
+    cr_assert(log_wants(0x11) && !log_wants(0x10), "no names known");
+    log_set_namer(is_even, &asked);
+    cr_assert(log_wants(0x11) && log_wants(0x10) && !log_wants(0x13));
+    cr_assert(log_set_filter("1..2"));
+    cr_assert(log_wants(1) && !log_wants(0x10) && !log_filter_names());
+}
+
 static void must_contain(const char *path, const char *text)
 {
     char got[256] = "";
