@@ -46,6 +46,13 @@ typedef struct JumpSlot {
     const void *host;
 } JumpSlot;
 
+/* What the guest read from clocks: a block that is run twice reads the same. */
+typedef struct ClockTape {
+    u32 at;
+    bool plays; /* else it records */
+    u64 value[256];
+} ClockTape;
+
 #define JUMP_EMPTY 1ull /* no guest instruction stands at an odd address */
 
 typedef struct Env {
@@ -74,9 +81,22 @@ typedef struct Env {
     struct Cache *cache;   /* tcache's */
     struct Thread *thread; /* tcache's, of this Env */
     void *task;            /* linux-user's or hw's */
+    ClockTape *tape;       /* NULL: clocks are read as they are */
 
     JumpSlot jump_cache[JUMP_CACHE_SIZE]; /* last: all before it is in one page */
 } Env;
+
+/* What a clock that shows now is to be for the guest. */
+static inline u64 env_clock(Env *env, u64 now)
+{
+    ClockTape *t = env->tape;
+
+    if (!t || t->at == ARRAY_SIZE(t->value))
+        return now;
+    if (!t->plays)
+        t->value[t->at] = now;
+    return t->value[t->at++];
+}
 
 #define ENV_OFF(field) ((i32)offsetof(Env, field) - ENV_BIAS)
 

@@ -97,8 +97,8 @@ u64 help_csr_read(Env *env, u64 number, u64 b, u64 c)
     switch (number) {
     case CSR_FRM: return env->guest_state[STATE_FRM];
     case CSR_FCSR: return riscv64_fcsr(env);
-    case CSR_TIME: return read_time();
-    default: return __rdtsc();
+    case CSR_TIME: return env_clock(env, read_time());
+    default: return env_clock(env, __rdtsc());
     }
 }
 
