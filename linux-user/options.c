@@ -38,7 +38,8 @@ static const Option table[] = {
     {"cpu", "CPU", "MODEL", STRING, AT(cpu), 0, "the processor (-cpu help lists them)"},
     {"accel", "ACCEL", "NAME[,OPT=VAL]", STRING, AT(accel), 0,
      "how to run: jit (v3=off: baseline code; hot=N: a trace after N entries, "
-     "0: never) or interp"},
+     "0: never), interp, or check: both, comparing (plant=OP:OP[@PASS]: with this "
+     "bug)"},
     {"d", "LOG", "ITEM,...", STRING, AT(log_items), 0,
      "log items (-d help lists them)"},
     {"D", "LOG_FILENAME", "FILE", STRING, AT(log_file), 0, "log there (%d: pid)"},

@@ -41,6 +41,10 @@ void task_stats(Process *p)
     fprintf(stderr, "  cache flushes        %12llu\n", (long long)s.flushes);
     fprintf(stderr, "  SMC faults           %12llu\n", (long long)s.smc_faults);
     fprintf(stderr, "  hot pages            %12llu\n", (long long)s.hot_pages);
+    if (s.compared + s.passed_by) {
+        fprintf(stderr, "  blocks compared      %12llu\n", (long long)s.compared);
+        fprintf(stderr, "  ... not compared     %12llu\n", (long long)s.passed_by);
+    }
     if (s.total_ns)
         fprintf(stderr, "  outside code         %12.1f %% of the time\n",
                 100 - 100 * ratio(s.inside_ns, s.total_ns));

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "../microops/stencil.h"
 #include "accel_interp.h"
+#include "check.h"
 #include "tb.h"
 
 enum { NO_EXIT = 0xffffffff };
@@ -46,6 +47,10 @@ Env *env_new(Cache *c)
         free(room);
         return NULL;
     }
+    if (c->check && !(t->check = check_run_new(env, c->space))) {
+        free(room);
+        return NULL;
+    }
     host_env_init(env);
     env->cache = c;
     env->thread = t;
@@ -63,6 +68,8 @@ void env_free(Env *env)
 {
     if (env->thread->interp)
         interp_thread_free(env->thread->interp);
+    if (env->thread->check)
+        check_run_free(env->thread->check);
     free((u8 *)env - offsetof(Room, env));
 }
 
@@ -102,6 +109,8 @@ void exec_add_stats(const Thread *t, CacheStats *s)
     s->entered += t->env->entered;
     s->jumps += t->env->jumps;
     s->inside_ns += t->inside_ns;
+    if (t->check)
+        check_add_stats(t, s);
     if (t->born)
         s->total_ns += now_ns() - t->born;
 }
@@ -225,6 +234,9 @@ static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
     return tb;
 }
 
+/* May blocks go on to others by themselves? */
+static bool may_chain(const Cache *c) { return !log_on(LOG_NOCHAIN) && !c->check; }
+
 /* The block at env->pc, made if need be and linked to the exit that led here. */
 static Tb *find_block(Cache *c, Env *env, u32 from)
 {
@@ -245,7 +257,7 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
         tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags});
         fork_teach(c, (TbKey){env->pc, env->key_flags});
     }
-    if (tb && from != NO_EXIT && epoch == c->epoch && !log_on(LOG_NOCHAIN))
+    if (tb && from != NO_EXIT && epoch == c->epoch && may_chain(c))
         chain_link(c, from, tb);
     exec_unlock(c, env->thread);
     return tb;
@@ -265,7 +277,7 @@ static void fill_jump_cache(Cache *c, Env *env, const Tb *tb)
 {
     JumpSlot *slot = &env->jump_cache[jump_slot(tb->pc)];
 
-    if (log_on(LOG_NOCHAIN))
+    if (!may_chain(c))
         return;
     slot->host = c->exec + tb->code;
     __atomic_store_n(&slot->pc, tb->pc, __ATOMIC_SEQ_CST);
@@ -364,7 +376,7 @@ static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
     return false;
 }
 
-static u32 enter(Cache *c, Env *env, const Tb *tb)
+u32 exec_enter(Cache *c, Env *env, const Tb *tb)
 {
     Thread *t = env->thread;
     u32 number;
@@ -376,6 +388,12 @@ static u32 enter(Cache *c, Env *env, const Tb *tb)
     if (UNLIKELY(c->timed))
         t->inside_ns += now_ns() - began;
     return number;
+}
+
+static u32 run_block(Cache *c, Env *env, const Tb *tb)
+{
+    return UNLIKELY(c->check != NULL) ? check_enter(c, env, tb)
+                                      : exec_enter(c, env, tb);
 }
 
 static bool request_pending(Cache *c, Env *env)
@@ -422,7 +440,7 @@ TrapKind exec_run(Env *env)
         fill_jump_cache(c, env, tb);
         if (log_on(LOG_EXEC | LOG_CPU))
             log_exec(c, env, tb);
-        if (take_exit(c, env, enter(c, env, tb), &from))
+        if (take_exit(c, env, run_block(c, env, tb), &from))
             break;
     }
     go_outside(t);
@@ -482,14 +500,19 @@ static void set_trap(Env *env, int sig, const siginfo_t *info, bool write)
     }
 }
 
+bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info)
+{
+    return info->si_signo == SIGSEGV && addr < c->space->size &&
+           info->si_code == SEGV_ACCERR && space_flags(c->space, addr) & PAGE_WRITE;
+}
+
 /* A write to a page of ours to watch: drop its code, and go on or step over it. */
 static bool watched_write(Cache *c, Env *env, const Tb *tb, const siginfo_t *info)
 {
     u64 addr = (u64)(uintptr_t)info->si_addr - env->base, epoch = c->epoch;
     bool self;
 
-    if (addr >= c->space->size || info->si_code != SEGV_ACCERR ||
-        !(space_flags(c->space, addr) & PAGE_WRITE))
+    if (!exec_watches(c, addr, info))
         return false;
     exec_lock(c, env->thread);
     self = epoch != c->epoch || smc_write(c, addr, tb);
@@ -510,6 +533,8 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
 
     if (c->interp)
         return interp_host_fault(env->thread->interp, env, sig, info, context);
+    if (c->check && check_host_fault(env, sig, info, context))
+        return true;
     if (c->reader == env->thread) { /* in tb_gen, which cannot go on */
         sigset_t set;
 

@@ -2,6 +2,7 @@
 /* Translation of one block, from guest bytes to code that can be run. */
 #include <string.h>
 #include "../microops/stencil.h"
+#include "check.h"
 #include "trace.h"
 
 /* ---- logs ---- */
@@ -217,11 +218,12 @@ static bool room_for_block(const Cache *c)
            c->n_maps + IR_INSNS * 8 < c->max_maps && c->n_plans < MAX_PLANS;
 }
 
-static bool emit(Cache *c, Tb *tb, const Ir *ir, EmitTask *t, u32 check)
+bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
 {
     static u32 *op_at;
+    EmitTask *t = c->task;
 
-    t->ir = ir;
+    t->ir = c->check ? check_plant(c, ir) : ir;
     t->set = c->stencils;
     t->thunks = &c->thunks;
     t->buffer = c->write;
@@ -239,7 +241,7 @@ static bool emit(Cache *c, Tb *tb, const Ir *ir, EmitTask *t, u32 check)
     t->head_pc = tb->pc;
     t->check_len = check;
     t->check_bytes = space_host(c->space, tb->pc);
-    t->notes = log_on(LOG_OUT_ASM);
+    t->notes = log_on(LOG_OUT_ASM) || c->check;
     if (t->notes && !op_at)
         op_at = g_new(u32, IR_OPS + 1);
     t->op_at = op_at;
@@ -284,6 +286,21 @@ static void count_block(Cache *c, const Tb *tb, u64 began)
         c->stats.translate_ns += now_ns() - began;
 }
 
+const GenPass gen_passes[] = {
+    {"fold", pass_fold}, /* constants, identities */
+    {"dead", pass_dead}, /* results nobody reads  */
+    {"join", pass_join}, /* two ops in one        */
+    {"nan", pass_nan},   /* canonical NaNs, later */
+};
+const u32 gen_n_passes = ARRAY_SIZE(gen_passes);
+
+void gen_pass(const Cache *c, u32 i, Ir *ir)
+{
+    gen_passes[i].run(ir);
+    if (UNLIKELY(c->check != NULL))
+        check_plant_in(c, gen_passes[i].name, ir);
+}
+
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
 {
     EmitTask *t = c->task;
@@ -305,17 +322,17 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
         log_in_asm(c, ir);
     if (wanted)
         log_ir(c, LOG_OP, "OP", ir);
+    if (c->check)
+        check_keep(c, tb_number(c, tb), ir);
     if (trace) {
-        pass_fold(ir); /* constants, identities    */
-        pass_dead(ir); /* results nobody reads     */
-        pass_join(ir); /* two ops in one           */
-        pass_nan(ir);  /* canonical NaNs, later    */
-        tb->loops = tracer.loops;
+        for (u32 i = 0; i < gen_n_passes; i++)
+            gen_pass(c, i, ir);
+        tb->loops = tracer.loops && !c->check;   /* each round is compared */
         tb->plan = trace_plan(c, ir, tb->loops); /* values -> host registers */
     }
     if (wanted)
         log_ir(c, LOG_OP_OPT, "OP_OPT", ir);
-    if (!emit(c, tb, ir, t, hot && !(key.flags & KEY_STEP) ? bytes_read(ir) : 0))
+    if (!gen_emit(c, tb, ir, hot && !(key.flags & KEY_STEP) ? bytes_read(ir) : 0))
         return NULL; /* stencils copied, patched */
     tb->code = t->at;
     tb->end = t->end;

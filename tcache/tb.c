@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "accel_interp.h"
+#include "check.h"
 #include "tb.h"
 
 /* ---- making the cache ---- */
@@ -71,6 +72,8 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
     c->at_start = c->thunks.end;
     c->pages = g_hash_table_new(g_direct_hash, g_direct_equal);
     c->heat = g_hash_table_new(g_direct_hash, g_direct_equal);
+    if (options->check && !(c->check = check_new(c->max_tbs)))
+        return false;
     cache_reset(c);
     return true;
 }
@@ -107,6 +110,8 @@ void cache_reset(Cache *c)
     c->n_tbs = 1;
     c->n_exits = c->n_maps = c->n_refs = 1;
     c->n_plans = 1;
+    if (c->check)
+        check_reset(c->check);
     madvise((void *)c->hash, sizeof(u32) << HASH_BITS, MADV_DONTNEED);
     g_hash_table_remove_all(c->pages);
     c->last_page = ~0ull;

@@ -70,6 +70,7 @@ struct Thread {
     Thread *next, **prev;
     _Atomic u32 inside; /* runs or looks at generated code: nothing may be dropped */
     struct InterpThread *interp;
+    struct CheckRun *check;
     u64 step_pc; /* run one instruction from here, off the record; -1: no */
     u64 entries, lookups, misses, inside_ns, born;
 };
@@ -80,6 +81,7 @@ struct Cache {
     Space *space;
     const struct StencilSet *stencils;
     struct InterpCache *interp;
+    struct Checker *check;
     u8 *exec, *write; /* the code buffer, mapped twice */
     size_t size;
     u32 at, at_start; /* next free byte; first after the thunks */
@@ -147,6 +149,17 @@ static inline u32 jump_slot(u64 pc) { return pc >> 1 & (JUMP_CACHE_SIZE - 1); }
 /* Translates the block (as a trace, if it is hot); the lock is held.  NULL: the cache
  * is full (flush it). */
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace);
+/* What a trace goes through before it is emitted, in order. */
+typedef struct GenPass {
+    const char *name;
+    void (*run)(Ir *ir);
+} GenPass;
+extern const GenPass gen_passes[];
+extern const u32 gen_n_passes;
+void gen_pass(const Cache *c, u32 i, Ir *ir); /* runs one of them */
+/* Emits ir as the code of tb, which begins at c->at; c->task has the results.  check:
+ * bytes of source to compare on entry.  False: no room. */
+bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check);
 
 /* ---- chain.c ---- */
 void chain_link(Cache *c, u32 exit, Tb *to);
@@ -163,6 +176,10 @@ void exec_resume_others(Cache *c);
 /* tb_gen, where the code read may go away or lie beyond its file's end.  NULL: the
  * cache is full, or (*faulted, env->trap) the code could not be read. */
 Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted);
+/* Runs code until it is left; returns the exit's number. */
+u32 exec_enter(Cache *c, Env *env, const Tb *tb);
+/* Was this a write that the guest may make, to a page that is watched for its code? */
+bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info);
 void exec_list_add(Cache *c, Thread *t); /* lock held */
 
 /* ---- fork.c ---- */

@@ -20,6 +20,9 @@ typedef struct CacheOptions {
                          0: the default; HOT_NEVER */
     bool no_v3;       /* baseline stencils even where the host has x86-64-v3 */
     bool interp;      /* run the micro-ops' meanings, generate no code */
+    bool check;       /* do both, block by block, and compare */
+    OpCode plant[2];  /* check: emit [1] where [0] is meant, to see that told */
+    const char *plant_in; /* ... or have this pass make the mistake */
     /* The function (or file) that guest code is in, and how far; NULL: no name known.
      * Only asked for by logs and the like. */
     const char *(*symbol)(void *ctx, u64 pc, u64 *offset);
@@ -35,6 +38,8 @@ typedef struct CacheStats {
     /* Only counted when statistics were asked for: */
     u64 entered, jumps;      /* blocks run, indirect jumps run */
     u64 inside_ns, total_ns; /* in generated code; of all threads */
+    /* -accel check: */
+    u64 compared, passed_by; /* blocks run both ways, and run without */
 } CacheStats;
 
 /* ---- tb.c, code.c: the cache ---- */

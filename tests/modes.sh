@@ -9,8 +9,9 @@ mode_set() {
     step) mode_args="-one-insn-per-tb" ;;
     interp) mode_args="-accel interp" ;;
     hot) mode_args="-accel jit,hot=2" ;;
+    check) mode_args="-accel check,hot=20" ;;
     baseline) mode_args="-accel jit,v3=off" ;;
-    *) echo "mode $1? default small step hot interp baseline" >&2; return 1 ;;
+    *) echo "mode $1? default small step hot interp baseline check" >&2; return 1 ;;
     esac
     case $TESSERA in
     *qemu-riscv64*) mode_args="-cpu rv64,zba=true,zbb=true,zbs=true" ;;
