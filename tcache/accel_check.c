@@ -299,7 +299,8 @@ bool check_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
 static void say(const CheckTell *t, const char *what, u64 meant, u64 got)
 {
     if (t)
-        fprintf(t->f, "  %-10s interpreted %016" PRIx64 ", %s %016" PRIx64 "\n", what, meant, t->who, got);
+        fprintf(t->f, "  %-10s interpreted %016" PRIx64 ", %s %016" PRIx64 "\n", what,
+                meant, t->who, got);
 }
 
 static bool same_value(const CheckTell *t, const char *what, u64 meant, u64 got)
@@ -335,8 +336,8 @@ bool check_same(const Cache *c, const CheckOutcome *meant, const CheckOutcome *g
 
     if (meant->end != got->end) {
         if (t)
-            fprintf(t->f, "  %-10s interpreted it %s, %s %s\n", "end", ends[meant->end], t->who,
-                    ends[got->end]);
+            fprintf(t->f, "  %-10s interpreted it %s, %s %s\n", "end", ends[meant->end],
+                    t->who, ends[got->end]);
         same = false;
     } else if (meant->end != END_WENT_ON) {
         same &= same_value(t, "kind", meant->kind, got->kind);

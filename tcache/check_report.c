@@ -16,9 +16,9 @@ typedef struct Search {
     Env *env;
     CheckRun *run;
     const Tb *tb;
-    Tb *scratch;       /* where pieces are emitted: the next block's place */
-    Ir *ir, *piece;    /* the block; what is tried at the moment */
-    GArray *stores;    /* a second list, for two interpretations in a row */
+    Tb *scratch;    /* where pieces are emitted: the next block's place */
+    Ir *ir, *piece; /* the block; what is tried at the moment */
+    GArray *stores; /* a second list, for two interpretations in a row */
     FILE *out;
 } Search;
 

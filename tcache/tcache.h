@@ -14,14 +14,14 @@
 typedef struct Cache Cache;
 
 typedef struct CacheOptions {
-    size_t code_size; /* bytes of code buffer; 0: the default */
-    u32 max_insns;    /* longest block; 1: -one-insn-per-tb; 0: the default */
-    u32 hot;          /* entries before a block is translated again, as a trace;
-                         0: the default; HOT_NEVER */
-    bool no_v3;       /* baseline stencils even where the host has x86-64-v3 */
-    bool interp;      /* run the micro-ops' meanings, generate no code */
-    bool check;       /* do both, block by block, and compare */
-    OpCode plant[2];  /* check: emit [1] where [0] is meant, to see that told */
+    size_t code_size;     /* bytes of code buffer; 0: the default */
+    u32 max_insns;        /* longest block; 1: -one-insn-per-tb; 0: the default */
+    u32 hot;              /* entries before a block is translated again, as a trace;
+                             0: the default; HOT_NEVER */
+    bool no_v3;           /* baseline stencils even where the host has x86-64-v3 */
+    bool interp;          /* run the micro-ops' meanings, generate no code */
+    bool check;           /* do both, block by block, and compare */
+    OpCode plant[2];      /* check: emit [1] where [0] is meant, to see that told */
     const char *plant_in; /* ... or have this pass make the mistake */
     /* The function (or file) that guest code is in, and how far; NULL: no name known.
      * Only asked for by logs and the like. */
