@@ -12,8 +12,7 @@
 /* All that a block may change, but memory. */
 typedef struct CheckState {
     u64 g[ENV_GLOBALS], guest_state[ARRAY_SIZE((Env){0}.guest_state)];
-    u64 key_flags, res_addr, res_value;
-    u32 mxcsr;
+    u64 key_flags, res_addr, res_value, mxcsr;
 } CheckState;
 
 typedef enum CheckEnd { END_WENT_ON, END_TRAPPED, END_FAULTED } CheckEnd;
