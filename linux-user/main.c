@@ -69,7 +69,10 @@ static void accel_option(CacheOptions *c, const char *text)
 
 static CacheOptions cache_options(const Options *o)
 {
-    CacheOptions c = {.code_size = o->tb_size, .max_insns = o->one_insn};
+    CacheOptions c = {.code_size = o->tb_size,
+                      .max_insns = o->one_insn,
+                      .perfmap = o->perfmap,
+                      .jitdump = o->jitdump};
     char *copy = strdup(o->accel ? o->accel : "jit"), *rest = NULL;
     char *name = strtok_r(copy, ",", &rest), *text;
 

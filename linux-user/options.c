@@ -53,6 +53,10 @@ static const Option table[] = {
     {"seed", "RAND_SEED", "NUMBER", NUMBER, AT(seed), AT(seed_given),
      "make the guest's start-up random bytes repeatable"},
     {"stats", "STATS", NULL, FLAG, AT(stats), 0, "print figures at the end"},
+    {"perfmap", "PERFMAP", NULL, FLAG, AT(perfmap), 0,
+     "name translated code in /tmp/perf-PID.map, for perf report"},
+    {"jitdump", "JITDUMP", NULL, FLAG, AT(jitdump), 0,
+     "write it to .debug/jit in $JITDUMPDIR or $HOME, for perf inject -j"},
     {"tb-size", "TB_SIZE", "SIZE", SIZE, AT(tb_size), 0, "bytes of code cache"},
 };
 

@@ -12,6 +12,7 @@ void task_stats(Process *p)
     u64 jumped; /* indirect jumps that found their block without leaving */
 
     symbols_check_filter(p->symbols);
+    cache_end(p->cache);
     if (!p->options.stats)
         return;
     cache_stats(p->cache, &s);

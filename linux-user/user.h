@@ -52,7 +52,7 @@ typedef struct Options {
     u64 guest_base; /* -B; 0: where the host likes */
     u64 tb_size;    /* -tb-size; 0: the default */
     u64 seed;       /* -seed */
-    bool seed_given, strace, one_insn, stats;
+    bool seed_given, strace, one_insn, stats, perfmap, jitdump;
     const char *program;
     char **args; /* the guest's argv[1..], NULL-terminated */
 } Options;

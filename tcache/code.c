@@ -29,12 +29,29 @@ static u8 *reserve(size_t size, int prot)
     return mmap(NULL, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
+/* perf names samples in anonymous memory only, which cannot be mapped twice: then
+ * there is one view, writable and executable, and after a fork it is copied anyway. */
+static bool map_anonymous(Cache *c)
+{
+    c->write = mmap(c->exec, c->size, PROT_READ | PROT_WRITE | PROT_EXEC,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    return c->write != MAP_FAILED;
+}
+
+void code_show(Cache *c)
+{
+    mprotect(c->exec, c->size, PROT_READ | PROT_WRITE);
+    mprotect(c->exec, c->size, PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
 bool code_renew(Cache *c, size_t keep, size_t from, size_t to)
 {
-    int fd = memfd_create("tessera-code", MFD_CLOEXEC);
+    int fd = c->write == c->exec ? -1 : memfd_create("tessera-code", MFD_CLOEXEC);
     bool ok = fd >= 0 && ftruncate(fd, (off_t)c->size) == 0;
     ssize_t n;
 
+    if (c->write == c->exec)
+        return true;
     for (size_t done = 0; ok && done < keep; done += (size_t)n) {
         n = write(fd, c->write + done, keep - done);
         ok = n > 0;
@@ -48,8 +65,10 @@ bool code_renew(Cache *c, size_t keep, size_t from, size_t to)
 bool code_map(Cache *c, size_t size, size_t data)
 {
     c->exec = reserve(size + data, PROT_READ | PROT_WRITE);
-    c->write = reserve(size, PROT_NONE);
     c->size = size;
+    if (c->options.perfmap)
+        return c->exec != MAP_FAILED && map_anonymous(c);
+    c->write = reserve(size, PROT_NONE);
     return c->exec != MAP_FAILED && c->write != MAP_FAILED && code_renew(c, 0, 0, size);
 }
 

@@ -114,4 +114,5 @@ void exec_fork_child(Cache *c, Env *env)
     c->learn = NULL;
     c->borrowed = c->interp == NULL;
     c->wishes = 0;
+    perf_fork_child(c);
 }

@@ -7,12 +7,16 @@
 
 /* ---- logs ---- */
 
+const char *cache_symbol(const Cache *c, u64 pc, u64 *offset)
+{
+    return c->options.symbol ? c->options.symbol(c->options.symbol_ctx, pc, offset)
+                             : NULL;
+}
+
 const char *cache_symbol_text(const Cache *c, u64 pc, char out[SYMBOL_TEXT])
 {
     u64 offset;
-    const char *name = c->options.symbol
-                           ? c->options.symbol(c->options.symbol_ctx, pc, &offset)
-                           : NULL;
+    const char *name = cache_symbol(c, pc, &offset);
 
     *out = 0;
     if (name)
@@ -347,5 +351,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     }
     count_block(c, tb, began);
     log_block(c, ir, t);
+    if (UNLIKELY(c->perf))
+        perf_block(c, tb, ir, t);
     return tb;
 }

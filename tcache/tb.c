@@ -70,6 +70,7 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
     emit_thunks(&c->thunks, c->stencils, &c->plans[0], c->write,
                 (const struct Guest *)guest);
     c->at_start = c->thunks.end;
+    perf_begin(c);
     c->pages = g_hash_table_new(g_direct_hash, g_direct_equal);
     c->heat = g_hash_table_new(g_direct_hash, g_direct_equal);
     if (options->check && !(c->check = check_new(c->max_tbs)))

@@ -82,7 +82,8 @@ struct Cache {
     const struct StencilSet *stencils;
     struct InterpCache *interp;
     struct Checker *check;
-    u8 *exec, *write; /* the code buffer, mapped twice */
+    struct Perf *perf; /* NULL: nobody wants to know of code */
+    u8 *exec, *write;  /* the code buffer, mapped twice */
     size_t size;
     u32 at, at_start; /* next free byte; first after the thunks */
     size_t ready;     /* bytes of it that are in memory in both views */
@@ -132,6 +133,9 @@ void code_make_ready(Cache *c); /* the next bytes, before they are touched */
  * may run what is kept: each page is replaced at once.  False: errno. */
 bool code_renew(Cache *c, size_t keep, size_t from, size_t to);
 
+/* Where perf looks names up in a map, it must see this process map the buffer. */
+void code_show(Cache *c);
+
 /* ---- tb.c ---- */
 Tb *tb_find(Cache *c, u64 pc, u64 flags); /* no lock needed; NULL: none */
 Tb *tb_at(Cache *c, u32 offset);          /* whose code; NULL: nobody's */
@@ -161,6 +165,9 @@ void gen_pass(const Cache *c, u32 i, Ir *ir); /* runs one of them */
  * bytes of source to compare on entry.  False: no room. */
 bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check);
 
+/* The function (or file) that a pc is in, and how far; NULL: no name known. */
+const char *cache_symbol(const Cache *c, u64 pc, u64 *offset);
+
 /* ---- chain.c ---- */
 void chain_link(Cache *c, u32 exit, Tb *to);
 void chain_unlink_into(Cache *c, Tb *tb); /* all exits that lead to it */
@@ -188,6 +195,11 @@ void fork_own_all(Cache *c, u32 keep); /* nothing is frozen any more */
 /* May the code at an offset be written?  If not now, then after enough wishes. */
 bool fork_may_write(Cache *c, u32 at, u32 urgency);
 void fork_teach(Cache *c, TbKey key); /* a block was made: tells the parent */
+
+/* ---- perf.c: -perfmap, -jitdump ---- */
+void perf_begin(Cache *c);
+void perf_block(Cache *c, const Tb *tb, const Ir *ir, const EmitTask *t);
+void perf_fork_child(Cache *c);
 
 /* ---- smc.c ---- */
 /* Write-protects the page if the guest could write it; false: it is hot. */

@@ -23,6 +23,8 @@ typedef struct CacheOptions {
     bool check;           /* do both, block by block, and compare */
     OpCode plant[2];      /* check: emit [1] where [0] is meant, to see that told */
     const char *plant_in; /* ... or have this pass make the mistake */
+    bool perfmap;         /* /tmp/perf-PID.map names blocks for perf report */
+    bool jitdump;         /* so does a file for perf inject -j */
     /* The function (or file) that guest code is in, and how far; NULL: no name known.
      * Only asked for by logs and the like. */
     const char *(*symbol)(void *ctx, u64 pc, u64 *offset);
@@ -56,6 +58,9 @@ void cache_count(Cache *c); /* keep all statistics; before any thread begins */
  * The calling thread registers it with exec_thread_begin before running it. */
 Env *env_new(Cache *c);
 void env_free(Env *env); /* after exec_thread_end */
+
+/* The process is about to end or to execve: completes what perf reads. */
+void cache_end(Cache *c);
 
 /* ---- exec.c: running ---- */
 
