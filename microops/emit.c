@@ -322,8 +322,8 @@ bool emit_block(EmitTask *t)
     e->plan = t->plan;
     e->set = t->set;
     /* Made aside: a store to a line that holds running code costs a pipeline flush. */
-    e->hot = (EmitBuf){e->staging - t->at, t->at, MIN(t->limit, t->at + STAGING_SIZE),
-                       false};
+    e->hot = (EmitBuf){(u8 *)((uintptr_t)e->staging - t->at), t->at,
+                       MIN(t->limit, t->at + STAGING_SIZE), false};
     e->cold = (EmitBuf){e->cold_bytes, 0, COLD_SIZE, true};
     e->o = &e->hot;
     e->in_rax = VAL_NONE;

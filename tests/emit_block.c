@@ -411,9 +411,9 @@ static void make_state(Random *r, State *s)
     s->res_value = random64(r);
 }
 
-void case_make(Case *c, u64 seed)
+static void make(Case *c, u64 seed, Random from)
 {
-    Maker m = {.ir = c->ir, .r = {.state = seed * 0x9e3779b97f4a7c15 + 1}};
+    Maker m = {.ir = c->ir, .r = from};
     Random *r = &m.r;
 
     make_block(&m);
@@ -433,6 +433,20 @@ void case_make(Case *c, u64 seed)
     c->loops = chance(r, 20);
     c->head_pc = some_pc(&m);
     make_state(r, &c->start);
+}
+
+void case_make(Case *c, u64 seed)
+{
+    make(c, seed, (Random){.state = seed * 0x9e3779b97f4a7c15 + 1});
+}
+
+void case_make_from(Case *c, const u8 *data, size_t size)
+{
+    u64 seed = size;
+
+    for (size_t i = 0; i < size; i++)
+        seed = (seed ^ data[i]) * 0x100000001b3;
+    make(c, seed, (Random){.data = data, .left = size});
 }
 
 static void print_plan(const char *name, const Plan *p)

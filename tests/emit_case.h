@@ -17,20 +17,42 @@ enum {
     LARGE_BLOCK = 300, /* ops; larger ones need not fit */
 };
 
+/* Choices come from the data while there is some, then from the state. */
 typedef struct Random {
     u64 state;
+    const u8 *data;
+    size_t left;
 } Random;
+
+static inline u64 random_take(Random *r, size_t n)
+{
+    u64 v = 0;
+
+    n = n < r->left ? n : r->left;
+    memcpy(&v, r->data, n);
+    r->data += n;
+    r->left -= n;
+    return v;
+}
 
 static inline u64 random64(Random *r) /* splitmix */
 {
-    u64 z = r->state += 0x9e3779b97f4a7c15;
+    u64 z;
 
+    if (r->left)
+        return random_take(r, 8);
+    z = r->state += 0x9e3779b97f4a7c15;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
     z = (z ^ z >> 27) * 0x94d049bb133111eb;
     return z ^ z >> 31;
 }
 
-static inline u32 below(Random *r, u32 n) { return (u32)(random64(r) >> 32) % n; }
+static inline u32 below(Random *r, u32 n)
+{
+    if (r->left)
+        return (u32)random_take(r, n <= 256 ? 1 : 2) % n;
+    return (u32)(random64(r) >> 32) % n;
+}
 static inline bool chance(Random *r, u32 percent) { return below(r, 100) < percent; }
 
 /* What a block works on. */
@@ -76,6 +98,8 @@ extern const GuestRegs emit_guest;
 /* ---- emit_block.c: making one ---- */
 
 void case_make(Case *c, u64 seed);
+/* The same by the bytes of a fuzzer. */
+void case_make_from(Case *c, const u8 *data, size_t size);
 /* Prints what is special about it. */
 void case_print(const Case *c);
 
