@@ -55,6 +55,8 @@ typedef struct ClockTape {
 
 #define JUMP_EMPTY 1ull /* no guest instruction stands at an odd address */
 
+static inline u32 jump_slot(u64 pc) { return pc >> 1 & (JUMP_CACHE_SIZE - 1); }
+
 typedef struct Env {
     u64 g[ENV_GLOBALS];
     u64 pc;        /* guest pc, true outside generated code */

@@ -268,6 +268,85 @@ void interp_leave(Env *env, const InterpRun *run);
 /* The guest pc of the instruction that op belongs to; fallback: before the first. */
 u64 interp_pc(const InterpCode *code, u32 op, u64 fallback);
 
+/* ---- steps.c: the interpreter, fast ---- */
+
+/*
+ * A block decoded once: an op is a Step, the function that does it and pointers to
+ * its operands; an exit is a StepLink, which may lead to another block's head; a
+ * block is entered by its StepHead, which sees to it that the code is still what it
+ * was made from.  Pointers are into one Env and one StepRun: those of a thread.
+ */
+typedef void StepFn(void);
+typedef struct Step Step;
+
+typedef struct StepLink {
+    const Step *to; /* a head's `enter`; NULL: not linked */
+    u64 pc, addr;   /* as in IrExit */
+    u8 kind, trap;
+} StepLink;
+
+struct Step {
+    StepFn *fn;
+    u64 *d;
+    const u64 *a, *b;
+    union {
+        const u64 *c;
+        u64 k;  /* the last operand, where the function wants a constant */
+        u64 pc; /* FAULT ops and heads: of the guest instruction */
+    };
+    union {
+        u64 imm;
+        StepLink *link;
+        HelperFn *helper;
+    };
+};
+
+typedef struct StepCode {
+    StepLink *links; /* one for each exit */
+    u64 *consts;
+    Step steps[];
+} StepCode;
+
+typedef struct StepHead {
+    Step enter; /* first */
+    const Step *body;
+    const u8 *host, *bytes; /* the code as it is, and as it was */
+    u32 len;
+    u64 map; /* *StepRun.map when host was last known to be right */
+} StepHead;
+
+typedef enum StepsEnd {
+    STEPS_LINK,  /* by `link`, which is not linked; or a request is pending */
+    STEPS_JUMP,  /* an indirect jump to pc, not in the jump cache; or a request */
+    STEPS_FAULT, /* the insn at pc reaches for addr, not below limit; write: how */
+    STEPS_STALE, /* at head: the map, or the code, is not as it was */
+} StepsEnd;
+
+typedef struct StepRun {
+    const Step
+        *volatile at; /* the FAULT op or head at work or the last to be; NULL: none */
+    StepsEnd end;
+    bool write;
+    u32 host_mxcsr;
+    StepLink *link;
+    u64 pc, addr;
+    const StepHead *head;
+    u64 limit;              /* guest addresses are below */
+    const _Atomic u64 *map; /* counts changes of the guest's map */
+    u64 none;               /* where VAL_NONE is */
+    u64 temp[VAL_CONST - VAL_TEMP];
+} StepRun;
+
+/* The steps of a block; count: indirect jumps are counted in env.  Freed with free();
+ * NULL: no memory. */
+StepCode *steps_new(const Ir *ir, Env *env, StepRun *run, bool count);
+/* Fills in enter and body; the rest is there.  count: entries are counted in env. */
+void steps_head(StepHead *head, u64 pc, const StepCode *code, bool count);
+/* Runs from a head's `enter`, or from its body without that look. */
+StepsEnd steps_run(Env *env, const Step *first, StepRun *run);
+/* After a jump out of a host fault: MXCSR is ours again. */
+void steps_leave(Env *env, StepRun *run);
+
 /* ---- pass_*.c: rewriting ---- */
 
 void pass_fold(Ir *ir); /* constants, copies, idioms, extensions already there */

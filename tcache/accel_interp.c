@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * "-accel interp": blocks of micro-ops, kept by key, and the loop that interprets
- * them.  What ops do is interp.c's; the passes run here too, so that they are under
- * the oracle's eye.
+ * them.  What ops do is steps.c's; the passes run here too, so that they are under
+ * the oracle's eye.  A block looks at its own source bytes when it is entered, so a
+ * link to it is never wrong: what has changed is made again in the same place.
  */
 #include "accel_interp.h"
 
-#include <inttypes.h>
-#include <setjmp.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <glib.h>
+#include "tb.h"
 
 enum {
     MAX_INSNS = 64,       /* a block, unless the options say otherwise */
     MAX_BLOCKS = 1 << 16, /* a thread; then it drops all */
     CODE_PAGES = 2,
-    RECENT = 4096, /* slots of the look-aside table; a power of two */
 };
 
 struct InterpCache {
@@ -26,24 +22,15 @@ struct InterpCache {
     Space *space;
     u32 max_insns;
     _Atomic u64 generation; /* threads drop their blocks when it has changed */
-    _Atomic u64 blocks, guest_insns, translate_ns, lookups, flushes, invalidated,
-        entries;
+    _Atomic u64 map;        /* changes of the guest's map so far */
+    _Atomic u64 blocks, guest_insns, bytes, translate_ns, links, flushes, invalidated;
 };
 
-/* A piece of guest code that a block was made from. */
-typedef struct Source {
-    u64 pc;
-    u32 len;
-    u32 at; /* offset of its copy in Block.bytes */
-} Source;
-
 typedef struct Block {
+    StepHead head; /* first */
     TbKey key;
-    InterpCode code;
-    const IrExit *exits;
-    Source *sources;
+    StepCode *code;
     u8 *bytes;
-    u32 n_sources, n_bytes;
 } Block;
 
 struct InterpThread {
@@ -51,12 +38,12 @@ struct InterpThread {
     Ir *ir;
     GHashTable *blocks; /* TbKey -> Block */
     u64 generation;
-    Block *recent[RECENT];
+    u64 dropped;                     /* times that all were */
+    u64 step_pc;                     /* code here cannot be read ahead; -1: none such */
     u8 code[CODE_PAGES * PAGE_SIZE]; /* a copy of what is being translated */
     /* What a host fault needs to know. */
     volatile bool inside; /* this thread reads guest memory for us, or runs a block */
-    const Block *volatile block; /* the one that runs; NULL: none */
-    InterpRun run;
+    StepRun run;
     sigjmp_buf fault;
 };
 
@@ -76,92 +63,21 @@ static gboolean key_equal(gconstpointer p, gconstpointer q)
     return a->pc == b->pc && a->flags == b->flags;
 }
 
+static void block_clear(Block *b)
+{
+    free(b->code);
+    free(b->bytes);
+    b->code = NULL;
+    b->bytes = NULL;
+}
+
 static void block_free(gpointer p)
 {
-    Block *b = p;
-
-    free((void *)b->code.ops);
-    free((void *)b->code.consts);
-    free((void *)b->code.insns);
-    free((void *)b->exits);
-    free(b->sources);
-    free(b->bytes);
-    free(b);
-}
-
-static void *copy(const void *from, size_t n)
-{
-    return n ? memcpy(g_malloc(n), from, n) : NULL;
-}
-
-/* The runs of guest bytes under the instructions of ir, joined where they touch. */
-static u32 find_sources(Source *out, const Ir *ir)
-{
-    u32 n = 0, at = 0;
-
-    for (u32 i = 0; i < ir->n_insns; i++) {
-        const IrInsn *insn = &ir->insns[i];
-
-        if (n && out[n - 1].pc + out[n - 1].len == insn->pc)
-            out[n - 1].len += insn->len;
-        else
-            out[n++] = (Source){insn->pc, insn->len, at};
-        at += insn->len;
-    }
-    return n;
-}
-
-static void block_keep_source(Block *b, const Ir *ir, const Space *space)
-{
-    const Source *last;
-
-    b->sources = g_new(Source, ir->n_insns);
-    b->n_sources = find_sources(b->sources, ir);
-    last = &b->sources[b->n_sources - 1];
-    b->n_bytes = last->at + last->len;
-    b->bytes = g_malloc(b->n_bytes);
-    for (u32 i = 0; i < b->n_sources && b->n_bytes; i++)
-        memcpy(b->bytes + b->sources[i].at, space_host(space, b->sources[i].pc),
-               b->sources[i].len);
-}
-
-static Block *block_new(TbKey key, const Ir *ir, const Space *space)
-{
-    Block *b = g_new0(Block, 1);
-
-    b->key = key;
-    b->code = interp_code(ir);
-    b->code.ops = copy(ir->ops, ir->n_ops * sizeof(*ir->ops));
-    b->code.consts = copy(ir->consts, ir->n_consts * sizeof(*ir->consts));
-    b->code.insns = copy(ir->insns, ir->n_insns * sizeof(*ir->insns));
-    b->exits = copy(ir->exits, ir->n_exits * sizeof(*ir->exits));
-    if (ir->n_insns)
-        block_keep_source(b, ir, space);
-    return b;
-}
-
-/* Is the code still what the block was made from? */
-static bool block_current(const Block *b, const Space *space)
-{
-    for (u32 i = 0; i < b->n_sources; i++) {
-        const Source *s = &b->sources[i];
-
-        if (!space_check(space, s->pc, s->len, PAGE_EXEC) ||
-            (s->len && memcmp(space_host(space, s->pc), b->bytes + s->at, s->len)))
-            return false;
-    }
-    return b->n_bytes > 0; /* none: nothing could be read there, this time */
+    block_clear(p);
+    free(p);
 }
 
 /* ---- translating ---- */
-
-static u64 now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
-}
 
 static void log_ir(u32 item, const Ir *ir, u64 pc)
 {
@@ -198,90 +114,150 @@ static Space still_view(InterpThread *t, u64 pc)
     return view;
 }
 
-static Block *translate(InterpThread *t, TbKey key)
+static void make_ir(InterpThread *t, TbKey key, const Space *view, u32 max_insns)
 {
     InterpCache *c = t->cache;
-    u64 start = now_ns();
-    Space view = still_view(t, key.pc);
-    Block *b;
+    Ir *ir = t->ir;
     Dis d = {0};
 
-    translate_block(&d, t->ir, c->guest, &view, key, c->max_insns, NULL);
-    check_ir(t->ir);
-    log_ir(LOG_OP, t->ir, key.pc);
-    pass_fold(t->ir);
-    pass_dead(t->ir);
-    check_ir(t->ir);
-    log_ir(LOG_OP_OPT, t->ir, key.pc);
-    b = block_new(key, t->ir, &view);
+    translate_block(&d, ir, c->guest, view, key, max_insns, NULL);
+    check_ir(ir);
+    log_ir(LOG_OP, ir, key.pc);
+    pass_fold(ir);
+    pass_dead(ir);
+    check_ir(ir);
+    log_ir(LOG_OP_OPT, ir, key.pc);
+}
+
+/* Bytes of guest code under ir: one piece, as nothing is followed. */
+static u32 source_length(const Ir *ir)
+{
+    const IrInsn *last = &ir->insns[ir->n_insns - 1];
+
+    return (u32)(last->pc + last->len - ir->insns[0].pc);
+}
+
+static void count_block(InterpCache *c, const Ir *ir, u64 start)
+{
     c->blocks++;
-    c->guest_insns += t->ir->n_insns;
+    c->guest_insns += ir->n_insns;
+    c->bytes += sizeof(Block) + ir->n_ops * sizeof(Step);
     c->translate_ns += now_ns() - start;
+}
+
+/* Makes t->ir and what it was made from; reading that may fault.  *map: of when it
+ * may be entered without a look at it; never, if so little could be read. */
+static void read_block(InterpThread *t, TbKey key, u8 **bytes, u32 *len, u64 *map)
+{
+    bool step = t->step_pc == key.pc;
+    Space view = *t->cache->space;
+
+    *map = atomic_load(&t->cache->map);
+    if (!step)
+        view = still_view(t, key.pc);
+    make_ir(t, key, &view, step ? 1 : t->cache->max_insns);
+    *len = step ? 0 : source_length(t->ir);
+    *bytes = g_malloc(*len + 1);
+    memcpy(*bytes, space_host(&view, key.pc), *len);
+    if (!*len)
+        *map = ~0ull;
+    t->step_pc = ~0ull;
+}
+
+/* The block, as memory is now; b: to be replaced in its place, or NULL. */
+static Block *block_make(InterpThread *t, Env *env, TbKey key, Block *b)
+{
+    u64 start = now_ns(), map;
+    bool count = env->cache->timed;
+    u8 *bytes;
+    u32 len;
+
+    read_block(t, key, &bytes, &len, &map);
+    if (b)
+        block_clear(b);
+    else
+        b = g_new0(Block, 1);
+    b->key = key;
+    b->bytes = bytes;
+    b->code = steps_new(t->ir, env, &t->run, count);
+    b->head.host = space_host(t->cache->space, key.pc);
+    b->head.bytes = bytes;
+    b->head.len = len;
+    b->head.map = map;
+    steps_head(&b->head, key.pc, b->code, count);
+    count_block(t->cache, t->ir, start);
     return b;
 }
 
 /* ---- a thread's blocks ---- */
 
-static void drop_all(InterpThread *t)
+static void drop_all(InterpThread *t, Env *env)
 {
-    memset(t->recent, 0, sizeof(t->recent));
+    for (u32 i = 0; i < JUMP_CACHE_SIZE; i++)
+        env->jump_cache[i].pc = JUMP_EMPTY;
     g_hash_table_remove_all(t->blocks);
     t->generation = t->cache->generation;
+    t->dropped++;
 }
 
-static Block **recent_slot(InterpThread *t, TbKey key)
-{
-    return &t->recent[key_hash(&key) & (RECENT - 1)];
-}
-
-static void insert(InterpThread *t, Block *b)
+static void insert(InterpThread *t, Env *env, Block *b)
 {
     if (g_hash_table_size(t->blocks) >= MAX_BLOCKS) {
-        drop_all(t);
+        drop_all(t, env);
         t->cache->flushes++;
     }
-    *recent_slot(t, b->key) = NULL; /* it may hold the one being replaced */
-    g_hash_table_replace(t->blocks, &b->key, b);
+    g_hash_table_insert(t->blocks, &b->key, b);
 }
 
-/* The block at key, translated if need be and true to memory as it is now. */
-static Block *find(InterpThread *t, TbKey key)
+/* The block at key; entering it shows whether it is true to memory as it is now. */
+static Block *find(InterpThread *t, Env *env, TbKey key)
 {
-    Block **slot = recent_slot(t, key);
-    Block *b = *slot;
+    Block *b;
 
+    env->thread->lookups++;
     if (UNLIKELY(t->generation != t->cache->generation))
-        drop_all(t);
-    else if (LIKELY(b && key_equal(&b->key, &key)) && block_current(b, t->cache->space))
-        return b;
-    t->cache->lookups++;
+        drop_all(t, env);
     b = g_hash_table_lookup(t->blocks, &key);
-    if (b && !block_current(b, t->cache->space)) {
-        t->cache->invalidated++;
-        b = NULL;
-    }
     if (!b) {
-        b = translate(t, key);
-        insert(t, b);
+        b = block_make(t, env, key, NULL);
+        insert(t, env, b);
     }
-    return *slot = b;
+    return b;
+}
+
+/* The map has changed, or the code: makes the block good for being run now. */
+static void refresh(InterpThread *t, Env *env, Block *b)
+{
+    InterpCache *c = t->cache;
+    u64 map = atomic_load(&c->map);
+    StepHead *h = &b->head;
+
+    if (h->map != ~0ull && space_check(c->space, b->key.pc, h->len, PAGE_EXEC) &&
+        !memcmp(h->host, h->bytes, h->len)) {
+        h->map = map;
+        return;
+    }
+    c->invalidated++;
+    block_make(t, env, b->key, b);
 }
 
 /* ---- running ---- */
 
-static void log_exec(const Env *env, const InterpCache *c)
-{
-    char where[SYMBOL_TEXT];
-    FILE *f;
+/* How to go on from where the last block was left. */
+typedef struct Way {
+    StepLink *link; /* to be led to the next block; NULL: none */
+    u64 dropped;    /* InterpThread.dropped then */
+    bool jump;      /* by an indirect jump */
+} Way;
 
-    if (!log_wants(env->pc))
-        return;
-    f = log_begin();
-    fprintf(f, "exec %" PRIu64 " 0x%" PRIx64 "%s\n", env->id, env->pc,
-            cache_symbol_text(env->cache, env->pc, where));
-    if (log_on(LOG_CPU))
-        c->guest->dump(f, env);
-    log_end();
+static void link_blocks(InterpThread *t, Env *env, const Way *way, const Block *b)
+{
+    if (way->link && way->dropped == t->dropped) {
+        way->link->to = &b->head.enter;
+        t->cache->links++;
+    }
+    if (way->jump)
+        env->jump_cache[jump_slot(b->key.pc)] = (JumpSlot){b->key.pc, &b->head.enter};
 }
 
 static TrapKind trap(Env *env, TrapKind kind, u64 pc, u64 addr)
@@ -293,11 +269,8 @@ static TrapKind trap(Env *env, TrapKind kind, u64 pc, u64 addr)
     return kind;
 }
 
-static TrapKind trap_memory(InterpThread *t, Env *env, int sig, int code, u64 addr,
-                            bool write)
+static TrapKind trap_memory(Env *env, int sig, int code, u64 pc, u64 addr, bool write)
 {
-    u64 pc = interp_pc(&t->block->code, t->run.op, t->block->key.pc);
-
     trap(env, TRAP_MEMORY, pc, addr);
     env->trap.sig = sig;
     env->trap.code = code;
@@ -305,44 +278,68 @@ static TrapKind trap_memory(InterpThread *t, Env *env, int sig, int code, u64 ad
     return TRAP_MEMORY;
 }
 
-static bool op_writes(const Block *b, u32 op)
+static StepsEnd run_block(InterpThread *t, Env *env, const Step *first)
 {
-    return op_desc[b->code.ops[op].op].flags & STORE;
+    Thread *thread = env->thread;
+    StepsEnd end;
+    u64 began = UNLIKELY(env->cache->timed) ? now_ns() : 0;
+
+    thread->entries++;
+    end = steps_run(env, first, &t->run);
+    if (UNLIKELY(env->cache->timed))
+        thread->inside_ns += now_ns() - began;
+    return end;
 }
 
-/* Runs one block.  TRAP_NONE: go on at env->pc. */
-static TrapKind run_block(InterpThread *t, Env *env, const Block *b)
+/* Runs from a step until there is something to do.  TRAP_NONE: go on at env->pc. */
+static TrapKind run_steps(InterpThread *t, Env *env, const Step *first, Way *way)
 {
-    const IrExit *x;
+    StepRun *run = &t->run;
+    StepsEnd end = run_block(t, env, first);
+    Block *b;
 
-    t->block = b;
-    interp_block(env, &b->code, &t->run);
-    switch (t->run.exit) {
-    case INTERP_JUMP: env->pc = t->run.pc; return TRAP_NONE;
-    case INTERP_FAULT:
-        return trap_memory(t, env, SIGSEGV, SEGV_MAPERR, t->run.addr,
-                           op_writes(b, t->run.op));
+    while (end == STEPS_STALE && t->generation == t->cache->generation) {
+        b = (Block *)run->head;
+        env->pc = b->key.pc;
+        refresh(t, env, b);
+        end = run_block(t, env, b->head.body);
     }
-    x = &b->exits[t->run.exit];
-    if (x->kind == EXIT_TRAP)
-        return trap(env, x->trap, x->pc, x->addr);
-    env->pc = x->pc;
+    *way = (Way){.dropped = t->dropped};
+    switch (end) {
+    case STEPS_STALE: env->pc = run->head->enter.pc; return TRAP_NONE;
+    case STEPS_FAULT:
+        return trap_memory(env, SIGSEGV, SEGV_MAPERR, run->pc, run->addr, run->write);
+    case STEPS_JUMP:
+        env->thread->misses++;
+        env->pc = run->pc;
+        way->jump = true;
+        return TRAP_NONE;
+    case STEPS_LINK: break;
+    }
+    if (run->link->kind == EXIT_TRAP)
+        return trap(env, run->link->trap, run->link->pc, run->link->addr);
+    env->pc = run->link->pc;
+    way->link = run->link;
     return TRAP_NONE;
 }
 
 static TrapKind run_blocks(InterpThread *t, Env *env)
 {
+    bool linked = !log_on(LOG_EXEC | LOG_CPU | LOG_NOCHAIN);
+    Way way = {0};
+
     for (;;) {
         TrapKind kind;
         Block *b;
 
         if (atomic_load_explicit(&env->request, memory_order_relaxed))
             return trap(env, TRAP_REQUEST, env->pc, 0);
-        t->block = NULL;
-        b = find(t, (TbKey){env->pc, env->key_flags});
-        if (log_on(LOG_EXEC))
-            log_exec(env, t->cache);
-        kind = run_block(t, env, b);
+        b = find(t, env, (TbKey){env->pc, env->key_flags});
+        if (LIKELY(linked))
+            link_blocks(t, env, &way, b);
+        else
+            exec_log(env, false);
+        kind = run_steps(t, env, &b->head.enter, &way);
         if (kind != TRAP_NONE)
             return kind;
     }
@@ -351,19 +348,22 @@ static TrapKind run_blocks(InterpThread *t, Env *env)
 TrapKind interp_run(InterpThread *t, Env *env)
 {
     TrapKind kind;
+    bool again;
 
-    t->cache->entries++;
     t->run.limit = t->cache->space->size;
-    if (sigsetjmp(t->fault, 0) == 0) {
-        t->inside = true;
-        kind = run_blocks(t, env);
-    } else {
-        if (t->block)
-            interp_leave(env, &t->run);
-        kind = env->trap.kind;
-    }
-    t->inside = false;
-    t->block = NULL;
+    do {
+        again = false;
+        if (sigsetjmp(t->fault, 0) == 0) {
+            t->inside = true;
+            kind = run_blocks(t, env);
+        } else {
+            if (t->run.at)
+                steps_leave(env, &t->run);
+            kind = env->trap.kind;
+            again = kind == TRAP_NONE;
+        }
+        t->inside = false;
+    } while (again);
     return kind;
 }
 
@@ -382,35 +382,44 @@ static void redirect(InterpThread *t, ucontext_t *context)
     r[REG_RIP] = (greg_t)(uintptr_t)land;
 }
 
-/* The guest address of the byte that faulted, where the host can tell. */
-static u64 fault_address(const InterpThread *t, const Env *env, const siginfo_t *info)
+/* Code that cannot be read: perhaps its first instruction can. */
+static void unreadable(InterpThread *t, Env *env, int sig, const siginfo_t *info)
 {
-    u64 addr = (u64)(uintptr_t)info->si_addr - env->base;
+    bool step = t->step_pc == env->pc;
 
-    return addr - t->run.addr < sizeof(u64) ? addr : t->run.addr;
+    trap_memory(env, sig, info->si_code, env->pc, env->pc, false);
+    if (!step)
+        env->trap.kind = TRAP_NONE;
+    t->step_pc = step ? ~0ull : env->pc;
+}
+
+/* The guest address of the byte that faulted, where the host can tell. */
+static u64 fault_address(const Step *at, u64 offset)
+{
+    u64 addr = at->a ? *at->a + at->imm : at->pc;
+
+    return offset - addr < sizeof(u64) ? offset : addr;
 }
 
 bool interp_host_fault(InterpThread *t, Env *env, int sig, siginfo_t *info,
                        ucontext_t *context)
 {
     u64 offset = (u64)(uintptr_t)info->si_addr - env->base;
+    const Step *at = t->run.at;
 
     if (!t->inside || (sig != SIGSEGV && sig != SIGBUS))
         return false;
-    if (!t->block) {
-        if (offset >= t->cache->space->size)
-            return false;
-        trap(env, TRAP_MEMORY, env->pc, env->pc); /* code that cannot be read */
-        env->trap.sig = sig;
-        env->trap.code = info->si_code;
-    } else {
-        int code = info->si_code == SI_KERNEL ? SEGV_MAPERR : info->si_code;
-
-        if (!(op_desc[t->block->code.ops[t->run.op].op].flags & FAULT))
-            return false;
-        trap_memory(t, env, sig, code, fault_address(t, env, info),
+    if (!at && offset >= t->cache->space->size)
+        return false;
+    if (at)
+        trap_memory(env, sig, info->si_code == SI_KERNEL ? SEGV_MAPERR : info->si_code,
+                    at->pc, fault_address(at, offset),
                     context->uc_mcontext.gregs[REG_ERR] & 2);
-    }
+    else
+        unreadable(t, env, sig, info);
+    if (log_on(LOG_FAULT))
+        log_printf("fault: signal %d at guest pc 0x%llx, host %p\n", sig,
+                   (unsigned long long)env->pc, info->si_addr);
     redirect(t, context);
     return true;
 }
@@ -430,23 +439,24 @@ InterpCache *interp_cache_new(const CacheOptions *options, const Guest *guest,
     return c;
 }
 
+void interp_cache_map(InterpCache *c) { c->map++; }
+
 void interp_cache_flush(InterpCache *c)
 {
     c->generation++;
     c->flushes++;
+    c->map++; /* threads look */
 }
 
-void interp_cache_stats(InterpCache *c, CacheStats *out)
+void interp_cache_stats(InterpCache *c, CacheStats *s)
 {
-    *out = (CacheStats){
-        .blocks = c->blocks,
-        .guest_insns = c->guest_insns,
-        .translate_ns = c->translate_ns,
-        .lookups = c->lookups,
-        .flushes = c->flushes,
-        .invalidated = c->invalidated,
-        .entries = c->entries,
-    };
+    s->blocks += c->blocks;
+    s->guest_insns += c->guest_insns;
+    s->meta_bytes += c->bytes;
+    s->translate_ns += c->translate_ns;
+    s->links += c->links;
+    s->flushes += c->flushes;
+    s->invalidated += c->invalidated;
 }
 
 InterpThread *interp_thread_new(InterpCache *c)
@@ -457,6 +467,8 @@ InterpThread *interp_thread_new(InterpCache *c)
         return NULL;
     t->cache = c;
     t->generation = c->generation;
+    t->step_pc = ~0ull;
+    t->run.map = &c->map;
     t->ir = ir_new();
     if (!t->ir) {
         free(t);

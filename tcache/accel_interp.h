@@ -15,7 +15,10 @@ typedef struct InterpThread InterpThread; /* one an Env */
 /* NULL: no memory. */
 InterpCache *interp_cache_new(const CacheOptions *options, const Guest *guest,
                               Space *space);
-void interp_cache_stats(InterpCache *c, CacheStats *out);
+/* Adds what threads do not count themselves. */
+void interp_cache_stats(InterpCache *c, CacheStats *s);
+/* The guest's map has changed: blocks look at it before they are next entered. */
+void interp_cache_map(InterpCache *c);
 /* Threads drop their blocks when they next look. */
 void interp_cache_flush(InterpCache *c);
 

@@ -285,7 +285,7 @@ static void fill_jump_cache(Cache *c, Env *env, const Tb *tb)
         slot->pc = JUMP_EMPTY;
 }
 
-static void log_exec(Cache *c, Env *env, const Tb *tb)
+void exec_log(Env *env, bool trace)
 {
     char where[SYMBOL_TEXT];
 
@@ -294,15 +294,16 @@ static void log_exec(Cache *c, Env *env, const Tb *tb)
     log_begin();
     if (log_on(LOG_EXEC))
         log_printf("exec: thread %llu 0x%llx%s%s\n", (unsigned long long)env->id,
-                   (unsigned long long)env->pc, cache_symbol_text(c, env->pc, where),
-                   tb->trace ? " (trace)" : "");
+                   (unsigned long long)env->pc,
+                   cache_symbol_text(env->cache, env->pc, where),
+                   trace ? " (trace)" : "");
     if (log_on(LOG_CPU)) {
         char *text = NULL;
         size_t size = 0;
         FILE *f = open_memstream(&text, &size);
 
         if (f) {
-            c->guest->dump(f, env);
+            env->cache->guest->dump(f, env);
             fclose(f);
             log_printf("%s", text);
             free(text);
@@ -439,7 +440,7 @@ TrapKind exec_run(Env *env)
             break;
         fill_jump_cache(c, env, tb);
         if (log_on(LOG_EXEC | LOG_CPU))
-            log_exec(c, env, tb);
+            exec_log(env, tb->trace);
         if (take_exit(c, env, run_block(c, env, tb), &from))
             break;
     }

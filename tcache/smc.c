@@ -5,6 +5,7 @@
  * writable, and its blocks compare their source bytes on entry.
  */
 #include <sys/mman.h>
+#include "accel_interp.h"
 #include "tb.h"
 
 static void drop_page(Cache *c, u64 page)
@@ -108,7 +109,7 @@ static void drop_known(Cache *c, u64 addr, u64 len)
 void cache_invalidate(Cache *c, u64 addr, u64 len)
 {
     if (c->interp) {
-        space_clear_bits(c->space, addr, len, PAGE_CODE | PAGE_HOT);
+        interp_cache_map(c->interp);
         return;
     }
     pthread_mutex_lock(&c->lock);

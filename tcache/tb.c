@@ -299,12 +299,10 @@ void cache_count(Cache *c) { c->timed = true; }
 
 void cache_stats(Cache *c, CacheStats *out)
 {
-    if (c->interp) {
-        interp_cache_stats(c->interp, out);
-        return;
-    }
     pthread_mutex_lock(&c->lock);
     *out = c->stats;
+    if (c->interp)
+        interp_cache_stats(c->interp, out);
     for (Thread *t = c->threads; t; t = t->next)
         exec_add_stats(t, out);
     pthread_mutex_unlock(&c->lock);

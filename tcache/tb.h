@@ -147,7 +147,6 @@ void tb_page_add(Cache *c, u32 tb, u64 page);
 void cache_reset(Cache *c); /* all threads outside, lock held */
 void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir);
 static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c->tbs); }
-static inline u32 jump_slot(u64 pc) { return pc >> 1 & (JUMP_CACHE_SIZE - 1); }
 
 /* ---- gen.c ---- */
 /* Translates the block (as a trace, if it is hot); the lock is held.  NULL: the cache
@@ -187,6 +186,8 @@ Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted);
 u32 exec_enter(Cache *c, Env *env, const Tb *tb);
 /* Was this a write that the guest may make, to a page that is watched for its code? */
 bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info);
+/* A block is about to be entered. */
+void exec_log(Env *env, bool trace);
 void exec_list_add(Cache *c, Thread *t); /* lock held */
 
 /* ---- fork.c ---- */
