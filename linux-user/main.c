@@ -112,6 +112,7 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     p->guest = guest_find(abi->guest);
     p->exe_fd = -1;
     options_parse(&p->options, abi, argc, argv);
+    stats_init(&p->options);
     start_logs(&p->options);
     c = cache_options(&p->options);
     p->program = p->options.program;

@@ -9,7 +9,17 @@
 #include <string.h>
 #include "user.h"
 
-typedef enum Kind { FLAG, STRING, NUMBER, SIZE, SET, UNSET, HELP, VERSION } Kind;
+typedef enum Kind {
+    FLAG,
+    OPTIONAL,
+    STRING,
+    NUMBER,
+    SIZE,
+    SET,
+    UNSET,
+    HELP,
+    VERSION
+} Kind;
 
 typedef struct Option {
     const char *name, *variable, *value; /* variable: after TESSERA_ and QEMU_ */
@@ -52,7 +62,9 @@ static const Option table[] = {
     {"singlestep", "SINGLESTEP", NULL, FLAG, AT(one_insn), 0, "the same"},
     {"seed", "RAND_SEED", "NUMBER", NUMBER, AT(seed), AT(seed_given),
      "make the guest's start-up random bytes repeatable"},
-    {"stats", "STATS", NULL, FLAG, AT(stats), 0, "print figures at the end"},
+    {"stats", "STATS", "json[:FILE]", OPTIONAL, AT(stats), 0,
+     "print figures at the end; as JSON, one line a process, or append that to FILE "
+     "(%d: pid)"},
     {"perfmap", "PERFMAP", NULL, FLAG, AT(perfmap), 0,
      "name translated code in /tmp/perf-PID.map, for perf report"},
     {"jitdump", "JITDUMP", NULL, FLAG, AT(jitdump), 0,
@@ -82,8 +94,11 @@ _Noreturn static void help(const Abi *abi)
            abi->guest, abi->guest);
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         const Option *o = &table[i];
-        int n =
-            printf("  -%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+        int n = printf(o->kind == OPTIONAL ? "  -%s%s%s]" : "  -%s%s%s", o->name,
+                       o->kind == OPTIONAL ? "[="
+                       : o->value          ? " "
+                                           : "",
+                       o->value ? o->value : "");
 
         if (*o->help)
             printf("%*s%s", MAX(28 - n, 1), "", o->help);
@@ -151,6 +166,7 @@ static void apply(Options *o, const Abi *abi, const Option *option, const char *
     case HELP: help(abi);
     case VERSION: version(abi);
     case FLAG: *(bool *)at = true; break;
+    case OPTIONAL:
     case STRING: *(const char **)at = text; break;
     case NUMBER:
     case SIZE:
@@ -196,12 +212,30 @@ static void parse_variables(Options *o, const Abi *abi)
         }
 }
 
+/* -name, or -name=value where the value may be left out. */
 static const Option *find(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-        if (!strcmp(table[i].name, name))
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        size_t n = table[i].kind == OPTIONAL ? strcspn(name, "=") : strlen(name);
+
+        if (strlen(table[i].name) == n && !strncmp(table[i].name, name, n))
             return &table[i];
+    }
     return NULL;
+}
+
+/* The value of the option at argv[*i], which moves on when it takes two. */
+static const char *value_of(const Option *option, char **argv, int argc, int *i)
+{
+    const char *equals = strchr(argv[*i], '=');
+
+    if (option->kind == OPTIONAL)
+        return equals ? equals + 1 : "";
+    if (!option->value)
+        return NULL;
+    if (*i + 1 == argc)
+        fatal(1, "%s: %s is missing", argv[*i], option->value);
+    return argv[++*i];
 }
 
 static void check_cpu(const Options *o, const Abi *abi)
@@ -236,9 +270,7 @@ void options_parse(Options *o, const Abi *abi, int argc, char **argv)
         }
         if (!option)
             fatal(1, "%s: unknown option (-help lists them)", argv[i]);
-        if (option->value && i + 1 == argc)
-            fatal(1, "%s: %s is missing", argv[i], option->value);
-        apply(o, abi, option, option->value ? argv[++i] : NULL);
+        apply(o, abi, option, value_of(option, argv, argc, &i));
     }
     check_cpu(o, abi);
     if (o->log_items && !strcmp(o->log_items, "help")) {
@@ -263,6 +295,7 @@ static bool value_text(const Options *o, const Option *option, char number[32],
     *text = NULL;
     switch (option->kind) {
     case FLAG: return *(const bool *)at;
+    case OPTIONAL:
     case STRING:
         *text = *(const char *const *)at;
         return *text && option->at != AT(argv0);
@@ -304,7 +337,9 @@ char **options_argv(const Options *o, size_t room, size_t *n)
         if (!value_text(o, &table[i], number, &text))
             continue;
         argv[(*n)++] = put(&end, "-", table[i].name);
-        if (text)
+        if (table[i].kind == OPTIONAL)
+            end = stpcpy(stpcpy(end - 1, "="), text) + 1;
+        else if (text)
             argv[(*n)++] = put(&end, "", text);
     }
     return argv;

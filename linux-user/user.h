@@ -52,7 +52,8 @@ typedef struct Options {
     u64 guest_base; /* -B; 0: where the host likes */
     u64 tb_size;    /* -tb-size; 0: the default */
     u64 seed;       /* -seed */
-    bool seed_given, strace, one_insn, stats, perfmap, jitdump;
+    bool seed_given, strace, one_insn, perfmap, jitdump;
+    const char *stats; /* -stats; NULL: no, else what stats.c knows */
     const char *program;
     char **args; /* the guest's argv[1..], NULL-terminated */
 } Options;
@@ -363,6 +364,8 @@ void task_keep_exe(Process *p);
 
 /* ---- stats.c ---- */
 
+/* Checks -stats and makes its file name absolute. */
+void stats_init(Options *o);
 void task_stats(Process *p); /* at exit: -stats, names unknown to -dfilter */
 
 /* ---- riscv64.c: what differs between guests ---- */

@@ -283,6 +283,7 @@ static void count_block(Cache *c, const Tb *tb, u64 began)
     c->stats.blocks++;
     c->stats.traces += tb->trace;
     c->stats.guest_insns += tb->n_insns;
+    c->stats.trace_insns += tb->trace ? tb->n_insns : 0;
     c->stats.host_bytes += tb->end - tb->code;
     c->stats.meta_bytes += sizeof *tb + tb->n_exits * sizeof(TbExit) + sizeof(PageRef) +
                            (c->n_maps - tb->map);

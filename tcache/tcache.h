@@ -34,7 +34,7 @@ typedef struct CacheOptions {
 enum { HOT_NEVER = 0x7fffffff };
 
 typedef struct CacheStats {
-    u64 blocks, traces, guest_insns, host_bytes, meta_bytes, translate_ns;
+    u64 blocks, traces, guest_insns, trace_insns, host_bytes, meta_bytes, translate_ns;
     u64 links, jump_misses, lookups, flushes, invalidated, smc_faults, hot_pages;
     u64 entries; /* times generated code was entered from C */
     /* Only counted when statistics were asked for: */
