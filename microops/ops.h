@@ -179,17 +179,16 @@ MEANING u64 op_lr64(u64 a)
     ENV->res_addr = a;
     return ENV->res_value = v;
 }
-#define SC(T)                                                                    \
-    {                                                                            \
-        u64 reserved = ENV->res_addr;                                            \
-        T old;                                                                   \
-                                                                                 \
-        ENV->res_addr = ~0ull;                                                   \
-        if (reserved != a)                                                       \
-            return 1;                                                            \
-        old = (T)ENV->res_value;                                                 \
-        return !__atomic_compare_exchange_n(HOST(T, a), &old, (T)b, false,       \
-                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+/* The reservation goes last: until then the store may fault, and be done again. */
+#define SC(T)                                                                          \
+    {                                                                                  \
+        T old = (T)ENV->res_value;                                                     \
+        u64 failed = ENV->res_addr != a ||                                             \
+                     !__atomic_compare_exchange_n(HOST(T, a), &old, (T)b, false,       \
+                                                  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+                                                                                       \
+        ENV->res_addr = ~0ull;                                                         \
+        return failed;                                                                 \
     }
 MEANING u64 op_sc32(u64 a, u64 b) SC(u32) MEANING u64 op_sc64(u64 a, u64 b) SC(u64)
 #undef SC
