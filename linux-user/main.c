@@ -21,6 +21,8 @@ static void start_logs(const Options *o)
             o->log_filter);
     if (o->strace)
         log_mask |= LOG_STRACE;
+    if (o->one_insn && log_on(LOG_EXEC | LOG_CPU))
+        log_mask |= LOG_NOCHAIN; /* every instruction is to be seen */
 }
 
 static OpCode op_named(const char *name, size_t n)

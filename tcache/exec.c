@@ -412,11 +412,15 @@ static bool request_pending(Cache *c, Env *env)
     return true;
 }
 
+/* Perhaps before the block did a thing; its pc shows whether. */
+static bool left_early(u32 exit) { return exit >= EXIT_HOT && exit != EXIT_JUMP_MISS; }
+
 TrapKind exec_run(Env *env)
 {
     Cache *c = env->cache;
     Thread *t = env->thread;
-    u32 from = NO_EXIT;
+    u32 from = NO_EXIT, exit;
+    u64 logged = ~0ull; /* pc of a block that is entered again */
 
     if (c->interp)
         return interp_run(t->interp, env);
@@ -439,10 +443,14 @@ TrapKind exec_run(Env *env)
         if (UNLIKELY(!tb))
             break;
         fill_jump_cache(c, env, tb);
-        if (log_on(LOG_EXEC | LOG_CPU))
+        if (log_on(LOG_EXEC | LOG_CPU) && env->pc != logged)
             exec_log(env, tb->trace);
-        if (take_exit(c, env, run_block(c, env, tb), &from))
+        logged = env->pc;
+        exit = run_block(c, env, tb);
+        if (take_exit(c, env, exit, &from))
             break;
+        if (!left_early(exit))
+            logged = ~0ull;
     }
     go_outside(t);
     return env->trap.kind;

@@ -195,6 +195,7 @@ static u32 bytes_read(const Ir *ir)
 static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
 {
     u32 max = key.flags & KEY_STEP ? 1 : tracer ? TRACE_INSNS : c->options.max_insns;
+    u32 longest = max ? MIN(max, HOT_MAX_INSNS) : HOT_MAX_INSNS;
     TbKey plain = {key.pc, key.flags & ~KEY_STEP};
     Dis dis;
 
@@ -209,9 +210,9 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
     if (*hot) {
         if (tracer)
             tracer->loops = false;
-        translate_block(&dis, ir, c->guest, c->space, plain, HOT_MAX_INSNS, NULL);
+        translate_block(&dis, ir, c->guest, c->space, plain, longest, NULL);
         translate_block(&dis, ir, c->guest, c->space, plain,
-                        MIN(insns_to_store(ir), HOT_MAX_INSNS), NULL);
+                        MIN(insns_to_store(ir), longest), NULL);
     }
 }
 

@@ -89,6 +89,8 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
     c->options = *options;
     if (!c->options.hot)
         c->options.hot = HOT_DEFAULT;
+    if (c->options.max_insns == 1)
+        c->options.hot = HOT_NEVER; /* a trace would be longer */
     c->guest = guest;
     c->space = space;
     pthread_mutex_init(&c->lock, NULL);
