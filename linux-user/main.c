@@ -105,6 +105,25 @@ static char **guest_argv(const Options *o)
     return argv;
 }
 
+/* Where code cannot be made, and nobody asked for it, programs are interpreted: by us,
+ * and by those that we execve. */
+static void make_cache(Process *p, CacheOptions *c)
+{
+    Options *o = &p->options;
+
+    p->cache = cache_new(c, p->guest, &p->mem->space);
+    if (!p->cache && (errno == EACCES || errno == EPERM)) {
+        if (o->accel)
+            fatal(1, "-accel %s: this host forbids executable memory", o->accel);
+        report("this host forbids executable memory: interpreting, which is slower");
+        o->accel = "interp";
+        c->interp = true;
+        p->cache = cache_new(c, p->guest, &p->mem->space);
+    }
+    if (!p->cache)
+        fatal(1, "cannot make a code cache: %s", strerror(errno));
+}
+
 static void process_init(Process *p, const Abi *abi, int argc, char **argv)
 {
     static Memory memory;
@@ -126,9 +145,7 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     log_set_namer(symbols_in_filter, p->symbols);
     c.symbol = symbols_name;
     c.symbol_ctx = p->symbols;
-    p->cache = cache_new(&c, p->guest, &p->mem->space);
-    if (!p->cache)
-        fatal(1, "cannot make a code cache: %s", strerror(errno));
+    make_cache(p, &c);
     if (p->options.stats)
         cache_count(p->cache);
     signal_init(p);

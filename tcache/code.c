@@ -3,6 +3,7 @@
  * The code buffer: one memory file mapped twice, executable and writable, and
  * directly after the executable view the tables that generated code counts in.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -62,14 +63,28 @@ bool code_renew(Cache *c, size_t keep, size_t from, size_t to)
     return ok;
 }
 
+static bool map_buffer(Cache *c)
+{
+    if (c->options.perfmap)
+        return map_anonymous(c);
+    c->write = reserve(c->size, PROT_NONE);
+    return c->write != MAP_FAILED && code_renew(c, 0, 0, c->size);
+}
+
 bool code_map(Cache *c, size_t size, size_t data)
 {
+    int error;
+
     c->exec = reserve(size + data, PROT_READ | PROT_WRITE);
     c->size = size;
-    if (c->options.perfmap)
-        return c->exec != MAP_FAILED && map_anonymous(c);
-    c->write = reserve(size, PROT_NONE);
-    return c->exec != MAP_FAILED && c->write != MAP_FAILED && code_renew(c, 0, 0, size);
+    if (c->exec == MAP_FAILED || map_buffer(c))
+        return c->exec != MAP_FAILED;
+    error = errno;
+    munmap(c->exec, size + data);
+    if (c->write != MAP_FAILED && c->write != c->exec)
+        munmap(c->write, size);
+    errno = error;
+    return false;
 }
 
 /* How many bytes to fault in next, when `used` of `ready` are taken; 0: none yet. */
