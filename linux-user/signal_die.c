@@ -79,15 +79,16 @@ void signal_die(Task *t, int sig)
 
 void signal_die_of(Task *t, const siginfo_t *info, const char *why)
 {
-    char where[PATH_MAX + 32];
+    char where[PATH_MAX + 32], symbol[SYMBOL_TEXT];
     u64 pc = t->env->pc;
 
     if (is_fault(info) || why) {
         mem_describe(t->process, pc, where, sizeof where);
         fprintf(stderr,
-                "tessera-%s: %s: SIG%s at guest pc 0x%llx (%s), address 0x%llx%s%s\n",
+                "tessera-%s: %s: SIG%s at guest pc 0x%llx%s (%s), address 0x%llx%s%s\n",
                 t->process->abi->guest, t->process->program,
-                signal_name(info->si_signo), (long long)pc, where,
+                signal_name(info->si_signo), (long long)pc,
+                cache_symbol_text(t->process->cache, pc, symbol), where,
                 (long long)info->si_addr, why ? ": " : "", why ? why : "");
     }
     signal_die(t, info->si_signo);
