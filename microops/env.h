@@ -29,6 +29,7 @@ typedef enum TrapKind {
     TRAP_MISALIGNED, /* atomic access to addr, not naturally aligned */
     TRAP_FENCE_I,    /* instruction-fetch fence; pc: of the next instruction */
     TRAP_REQUEST,    /* somebody called exec_request; pc: where to go on */
+    TRAP_STOP,       /* pc is one of the Space's stops: a debugger's breakpoint */
 } TrapKind;
 
 typedef struct Trap {

@@ -86,6 +86,23 @@ bool space_init_at(Space *s, u64 size, u64 base)
     return false;
 }
 
+bool space_stops(const Space *s, u64 pc)
+{
+    u32 low = 0, high = s->n_stops;
+
+    while (low < high) {
+        u32 mid = (low + high) / 2;
+
+        if (s->stops[mid] == pc)
+            return true;
+        if (s->stops[mid] < pc)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return false;
+}
+
 /* The pages of a range, clipped to the window: [first, end). */
 typedef struct Pages {
     u64 first, end;

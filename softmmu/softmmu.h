@@ -25,7 +25,12 @@ typedef struct Space {
     u8 *base;         /* host address of guest address 0 */
     u64 size;         /* bytes; guest addresses are below */
     _Atomic u8 *page; /* PageFlags, one byte a page */
+    const u64 *stops; /* guest pcs that are not to be run: a debugger's, sorted */
+    u32 n_stops;
 } Space;
+
+/* Is pc one of the stops? */
+bool space_stops(const Space *s, u64 pc);
 
 /* Reserves a window of up to size bytes (less where the host refuses; at least
  * 4 GiB).  False: errno. */

@@ -70,6 +70,8 @@ void env_free(Env *env)
         interp_thread_free(env->thread->interp);
     if (env->thread->check)
         check_run_free(env->thread->check);
+    if (env->thread->stepper)
+        stepper_free(env->thread->stepper);
     free((u8 *)env - offsetof(Room, env));
 }
 
@@ -540,6 +542,8 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     const Tb *tb;
     Canon due;
 
+    if (env->thread->stepper && step_host_fault(env, sig, info, context))
+        return true;
     if (c->interp)
         return interp_host_fault(env->thread->interp, env, sig, info, context);
     if (c->check && check_host_fault(env, sig, info, context))

@@ -131,6 +131,17 @@ void cache_host_write(Cache *c, u64 addr, u64 len)
     pthread_mutex_unlock(&c->lock);
 }
 
+void cache_drop(Cache *c, u64 addr, u64 len)
+{
+    if (c->interp) {
+        interp_cache_flush(c->interp);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    drop_known(c, addr, len);
+    pthread_mutex_unlock(&c->lock);
+}
+
 /* Shared mappings may be written through another address or by another process. */
 void cache_fence_i(Cache *c)
 {

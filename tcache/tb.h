@@ -71,7 +71,8 @@ struct Thread {
     _Atomic u32 inside; /* runs or looks at generated code: nothing may be dropped */
     struct InterpThread *interp;
     struct CheckRun *check;
-    u64 step_pc; /* run one instruction from here, off the record; -1: no */
+    struct Stepper *stepper; /* exec_step's; NULL: not needed yet */
+    u64 step_pc;             /* run one instruction from here, off the record; -1: no */
     u64 entries, lookups, misses, inside_ns, born;
 };
 
@@ -189,6 +190,11 @@ bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info);
 /* A block is about to be entered. */
 void exec_log(Env *env, bool trace);
 void exec_list_add(Cache *c, Thread *t); /* lock held */
+
+/* ---- debug.c ---- */
+void stepper_free(struct Stepper *s);
+/* As exec_host_fault; false: the thread is not in exec_step. */
+bool step_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context);
 
 /* ---- fork.c ---- */
 void fork_own_tail(Cache *c);          /* before code is added */

@@ -84,6 +84,21 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context);
 /* Is this host pc in generated code? */
 bool exec_in_code(const Cache *c, u64 host_pc);
 
+/* ---- debug.c: for a debugger ---- */
+
+/* What an instruction did to guest memory; size 0: nothing. */
+typedef struct Access {
+    u64 addr, size;
+    bool load, store;
+} Access;
+
+/* Runs the instruction at env->pc, whatever the accelerator, by interpretation; stops
+ * and requests are not looked at.  TRAP_NONE: it is done.  access may be NULL. */
+TrapKind exec_step(Env *env, Access *access);
+/* exec_run ends with TRAP_STOP before the instruction at pc, or no longer.  No thread
+ * is in exec_run or exec_step.  False: no memory. */
+bool cache_stop_at(Cache *c, u64 pc, bool stop);
+
 /* ---- fork.c ---- */
 
 /* Around fork(2), on the thread of env.  Fault signals are not blocked yet. */
@@ -99,6 +114,8 @@ void cache_invalidate(Cache *c, u64 addr, u64 len);
 /* The host is about to write [addr, addr+len) (a system call's result): drop its
  * blocks and make pages that the guest may write writable. */
 void cache_host_write(Cache *c, u64 addr, u64 len);
+/* Drops the blocks of these pages and nothing else. */
+void cache_drop(Cache *c, u64 addr, u64 len);
 /* fence.i, riscv_flush_icache: drops blocks whose pages may change unseen. */
 void cache_fence_i(Cache *c);
 /* Drops every block.  Safe from any thread that is outside generated code. */

@@ -5,7 +5,7 @@
  */
 #include "translate.h"
 
-enum { MAX_INSNS = 128 };
+enum { MAX_INSNS = 128, STOP_LEN = 1 };
 
 static u64 next_pc(const Dis *d) { return d->pc + d->len; }
 
@@ -166,6 +166,21 @@ void dis_end(Dis *d) { dis_jump_to(d, ir_const(d->ir, (i64)next_pc(d))); }
 
 /* ---- the loop ---- */
 
+/* A debugger wants control at d->pc.  An instruction that cannot be read faults. */
+static bool stop_here(Dis *d)
+{
+    if (!space_stops(d->space, d->pc) || !page_executable(d, d->pc))
+        return false;
+    if (d->ir->n_insns) {
+        leave_short(d, d->pc);
+    } else {
+        ir_insn(d->ir, d->pc, STOP_LEN);
+        dis_trap(d, TRAP_STOP, d->pc);
+    }
+    d->len = 0;
+    return true;
+}
+
 /* Goes on elsewhere: what was read here was read in order. */
 static void move(Dis *d)
 {
@@ -204,6 +219,8 @@ void translate_block(Dis *d, Ir *ir, const Guest *guest, const Space *space, TbK
     d->max_insns = max_insns ? max_insns : MAX_INSNS;
     ir_reset(ir, guest);
     for (;;) {
+        if (UNLIKELY(space->n_stops) && stop_here(d))
+            break;
         guest->insn(d);
         if (d->end)
             break;

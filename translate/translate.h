@@ -12,6 +12,18 @@
 #include "../microops/microops.h"
 #include "../softmmu/softmmu.h"
 
+/* How a debugger sees a guest's registers: numbered from 0, in the description's
+ * order.  Values are of the guest's byte order. */
+typedef struct GuestDebug {
+    u32 n_regs, n_general; /* all; those that are read together, the first */
+    u32 pc, sp, fp;
+    /* Bytes of the register in out (at most 64); 0: no such. */
+    u32 (*get)(const Env *env, u32 reg, u8 *out);
+    /* False: no such, or it cannot be written. */
+    bool (*set)(Env *env, u32 reg, const u8 *value);
+    void (*describe)(FILE *f); /* gdb's target.xml */
+} GuestDebug;
+
 /* What a block is a translation of. */
 typedef struct TbKey {
     u64 pc;
@@ -30,6 +42,7 @@ typedef struct Guest {
     /* Text of the instruction at bytes; returns its length, 0: not one. */
     size_t (*disas)(char *out, size_t size, u64 pc, const u8 *bytes, size_t len);
     void (*dump)(FILE *f, const Env *env); /* -d cpu */
+    const GuestDebug *debug;
 } Guest;
 
 /* Which way a trace goes; NULL in Dis: a plain block. */

@@ -10,8 +10,6 @@
 #include "../../microops/ops.h"
 #include "riscv64.h"
 
-enum { CSR_CYCLE = 0xc00, CSR_TIME = 0xc01, CSR_INSTRET = 0xc02 };
-
 bool csr_writable(u32 number)
 {
     return number == CSR_FFLAGS || number == CSR_FRM || number == CSR_FCSR;
@@ -88,6 +86,8 @@ static u64 read_time(void)
            (u64)now.tv_nsec / (1000000000 / TIMEBASE_HZ);
 }
 
+u64 riscv64_counter(u32 number) { return number == CSR_TIME ? read_time() : __rdtsc(); }
+
 /* ---- helpers: they run with the guest's MXCSR in the register.  fflags alone is
  * the ops' ---- */
 
@@ -97,8 +97,7 @@ u64 help_csr_read(Env *env, u64 number, u64 b, u64 c)
     switch (number) {
     case CSR_FRM: return env->guest_state[STATE_FRM];
     case CSR_FCSR: return riscv64_fcsr(env);
-    case CSR_TIME: return env_clock(env, read_time());
-    default: return env_clock(env, __rdtsc());
+    default: return env_clock(env, riscv64_counter((u32)number));
     }
 }
 

@@ -117,4 +117,5 @@ const Guest guest_riscv64 = {
     .insn = insn,
     .disas = riscv64_disas,
     .dump = dump,
+    .debug = &riscv64_debug,
 };

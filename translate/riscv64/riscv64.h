@@ -35,14 +35,27 @@ enum { CACHE_BLOCK = 64 };       /* of cbo.*, in bytes */
 /* TRAP_MISALIGNED: the address that the atomic instruction insn asked for. */
 u64 riscv64_amo_address(const Env *env, u32 insn);
 
+/* ---- debug.c ---- */
+
+extern const GuestDebug riscv64_debug;
+
 /* ---- csr.c ---- */
 
-enum { CSR_FFLAGS = 1, CSR_FRM = 2, CSR_FCSR = 3 };
+enum {
+    CSR_FFLAGS = 1,
+    CSR_FRM = 2,
+    CSR_FCSR = 3,
+    CSR_CYCLE = 0xc00,
+    CSR_TIME = 0xc01,
+    CSR_INSTRET = 0xc02
+};
 
 /* fcsr as the guest sees it, for signal frames; outside generated code only. */
 u32 riscv64_fcsr(const Env *env);
 void riscv64_set_fcsr(Env *env, u32 fcsr);
 
+/* The cycle, time and instret counters. */
+u64 riscv64_counter(u32 number);
 /* May a user-mode program read, or write, this CSR? */
 bool csr_readable(u32 number);
 bool csr_writable(u32 number);

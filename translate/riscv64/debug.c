@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The registers as gdb numbers and names them (gdb's features/riscv): x0..x31, pc,
+ * f0..f31, then the control and status registers that a user-mode program can read.
+ */
+#include "riscv64.h"
+
+enum { REG_PC = 32, REG_F = 33, REG_CSR = 65, X_FP = 8 };
+
+static const u16 csrs[] = {CSR_FFLAGS, CSR_FRM,  CSR_FCSR,
+                           CSR_CYCLE,  CSR_TIME, CSR_INSTRET};
+
+enum { N_FLOAT_CSRS = 3, N_REGS = REG_CSR + ARRAY_SIZE(csrs) };
+
+/* ---- values ---- */
+
+static u64 csr_get(const Env *env, u32 number)
+{
+    u32 fcsr = riscv64_fcsr(env);
+
+    switch (number) {
+    case CSR_FFLAGS: return fcsr & 31;
+    case CSR_FRM: return fcsr >> 5;
+    case CSR_FCSR: return fcsr;
+    default: return riscv64_counter(number);
+    }
+}
+
+static bool csr_set(Env *env, u32 number, u32 value)
+{
+    u32 fcsr = riscv64_fcsr(env);
+
+    switch (number) {
+    case CSR_FFLAGS: riscv64_set_fcsr(env, (fcsr & ~31u) | (value & 31)); return true;
+    case CSR_FRM: riscv64_set_fcsr(env, (fcsr & 31) | (value & 7) << 5); return true;
+    case CSR_FCSR: riscv64_set_fcsr(env, value & 255); return true;
+    default: return false;
+    }
+}
+
+static bool is_float_csr(u32 reg)
+{
+    return reg >= REG_CSR && reg < REG_CSR + N_FLOAT_CSRS;
+}
+
+static u32 get(const Env *env, u32 reg, u8 *out)
+{
+    u32 size = is_float_csr(reg) ? 4 : 8;
+    u64 value;
+
+    if (reg >= N_REGS)
+        return 0;
+    if (reg == REG_PC)
+        value = env->pc;
+    else if (reg >= REG_CSR)
+        value = csr_get(env, csrs[reg - REG_CSR]);
+    else
+        value = env->g[reg < REG_PC ? reg : F0 + reg - REG_F];
+    memcpy(out, &value, size);
+    return size;
+}
+
+static bool set(Env *env, u32 reg, const u8 *value)
+{
+    u64 v = 0;
+
+    if (reg >= N_REGS)
+        return false;
+    memcpy(&v, value, is_float_csr(reg) ? 4 : 8);
+    if (reg >= REG_CSR)
+        return csr_set(env, csrs[reg - REG_CSR], (u32)v);
+    if (reg == REG_PC)
+        env->pc = v & ~1ull;
+    else if (reg != 0)
+        env->g[reg < REG_PC ? reg : F0 + reg - REG_F] = v;
+    env->res_addr = ~0ull; /* what was reserved may not be what is meant now */
+    return true;
+}
+
+/* ---- the description ---- */
+
+static const char *type_of(u32 reg)
+{
+    switch (reg) {
+    case X_RA:
+    case REG_PC: return "code_ptr";
+    case X_SP:
+    case X_GP:
+    case X_TP:
+    case X_FP: return "data_ptr";
+    default: return "int";
+    }
+}
+
+static void put_reg(FILE *f, const char *name, u32 bits, const char *type)
+{
+    fprintf(f, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>\n", name, bits, type);
+}
+
+static void put_csrs(FILE *f, u32 first, u32 end)
+{
+    char name[32];
+
+    for (u32 i = first; i < end; i++)
+        if (csr_name(name, sizeof name, csrs[i]))
+            put_reg(f, name, i < N_FLOAT_CSRS ? 32 : 64, "int");
+}
+
+static void describe(FILE *f)
+{
+    const GlobalDesc *globals = guest_riscv64.regs.globals;
+
+    fputs("<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
+          "<target><architecture>riscv:rv64</architecture>"
+          "<osabi>GNU/Linux</osabi>\n"
+          "<feature name=\"org.gnu.gdb.riscv.cpu\">\n",
+          f);
+    for (u32 i = 0; i < REG_PC; i++)
+        put_reg(f, i == X_FP ? "fp" : globals[i].name, 64, type_of(i));
+    put_reg(f, "pc", 64, type_of(REG_PC));
+    fputs("</feature>\n<feature name=\"org.gnu.gdb.riscv.fpu\">\n"
+          "<union id=\"riscv_double\"><field name=\"float\" type=\"ieee_single\"/>"
+          "<field name=\"double\" type=\"ieee_double\"/></union>\n",
+          f);
+    for (u32 i = 0; i < 32; i++)
+        put_reg(f, globals[F0 + i].name, 64, "riscv_double");
+    put_csrs(f, 0, N_FLOAT_CSRS);
+    fputs("</feature>\n<feature name=\"org.gnu.gdb.riscv.csr\">\n", f);
+    put_csrs(f, N_FLOAT_CSRS, ARRAY_SIZE(csrs));
+    fputs("</feature></target>\n", f);
+}
+
+const GuestDebug riscv64_debug = {
+    .n_regs = N_REGS,
+    .n_general = REG_CSR + N_FLOAT_CSRS,
+    .pc = REG_PC,
+    .sp = X_SP,
+    .fp = X_FP,
+    .get = get,
+    .set = set,
+    .describe = describe,
+};
