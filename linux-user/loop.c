@@ -28,6 +28,8 @@ static void system_call(Task *t)
     i64 r;
 
     abi->syscall(t);
+    if (UNLIKELY(t->gdb))
+        gdb_syscall_begin(t);
     r = call(t);
     if (UNLIKELY(t->mask_saved)) {
         /* Interrupted under a mask of its own: its handler may not run twice. */
@@ -42,6 +44,8 @@ static void system_call(Task *t)
         signal_deliver(t, r);
     else if (r != SYS_KEEP)
         abi->set_result(t, r);
+    if (UNLIKELY(t->gdb))
+        gdb_syscall_end(t);
 }
 
 /* The kernel's si_code for an address that the guest has no page at. */
@@ -76,6 +80,7 @@ static void handle(Task *t, TrapKind kind)
         break;
     case TRAP_FENCE_I: cache_fence_i(t->process->cache); break;
     case TRAP_REQUEST: signal_deliver(t, 0); break;
+    case TRAP_STOP: handle(t, exec_step(t->env, NULL)); break; /* a child's, not seen */
     case TRAP_NONE: break;
     }
 }
@@ -83,7 +88,7 @@ static void handle(Task *t, TrapKind kind)
 void cpu_loop(Task *t)
 {
     while (!t->exiting) {
-        handle(t, exec_run(t->env));
+        handle(t, UNLIKELY(t->gdb) ? gdb_run(t) : exec_run(t->env));
         if (UNLIKELY((t->interrupted || t->mask_saved) && !t->exiting))
             signal_deliver(t, 0);
     }

@@ -179,6 +179,7 @@ int main(int argc, char **argv, char **environ)
         symbols_check_filter(process.symbols);
     exec_thread_begin(env);
     signal_thread_begin(t, altstack);
+    gdb_start(t);
     cpu_loop(t);
     task_leave(t);
     return 0;

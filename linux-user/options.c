@@ -50,6 +50,8 @@ static const Option table[] = {
      "how to run: jit (v3=off: baseline code; hot=N: a trace after N entries, "
      "0: never), interp, or check: both, comparing (plant=OP:OP[@PASS]: with this "
      "bug)"},
+    {"g", "GDB", "PORT|unix:PATH", STRING, AT(gdb), 0,
+     "wait there for gdb (PORT,suspend=n: run, gdb may come later)"},
     {"d", "LOG", "ITEM,...", STRING, AT(log_items), 0,
      "log items (-d help lists them)"},
     {"D", "LOG_FILENAME", "FILE", STRING, AT(log_file), 0, "log there (%d: pid)"},
@@ -298,7 +300,7 @@ static bool value_text(const Options *o, const Option *option, char number[32],
     case OPTIONAL:
     case STRING:
         *text = *(const char *const *)at;
-        return *text && option->at != AT(argv0);
+        return *text && option->at != AT(argv0) && option->at != AT(gdb);
     case NUMBER:
     case SIZE:
         snprintf(number, 32, "0x%llx", *(const long long *)at);

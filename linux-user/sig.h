@@ -33,7 +33,7 @@ void signal_restore_mask(Task *t);
 /* The host's handlers for faults. */
 void signal_init_faults(void);
 /* Mirrors an action in the host. */
-void signal_host_action(int sig, const SigAction *a);
+void signal_host_action(const Process *p, int sig, const SigAction *a);
 /* The action in force; signal_lock is held. */
 SigAction *signal_action_of(Process *p, int sig);
 /* Ends the process by a signal of the guest's; a fault is explained in one line,

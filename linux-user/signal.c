@@ -130,12 +130,26 @@ static void on_signal(int sig, siginfo_t *info, void *data)
 
 /* ---- dispositions ---- */
 
-void signal_host_action(int sig, const SigAction *a)
+static bool is_ignored_by_default(int sig)
+{
+    return sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH || sig == SIGCONT;
+}
+
+/* Is it the host kernel that acts? */
+static bool by_host(const Process *p, int sig, const SigAction *a)
+{
+    if ((signal_bit(sig) & FAULT_SIGNALS) || a->handler > ABI_SIG_IGN)
+        return false;
+    return a->handler == ABI_SIG_IGN || !p->signals_watched ||
+           is_ignored_by_default(sig);
+}
+
+void signal_host_action(const Process *p, int sig, const SigAction *a)
 {
     const u64 kept = SA_NOCLDSTOP | SA_NOCLDWAIT;
     void *handler = (void *)on_signal;
 
-    if (!(signal_bit(sig) & FAULT_SIGNALS) && a->handler <= ABI_SIG_IGN)
+    if (by_host(p, sig, a))
         handler = (void *)a->handler;
     host_sigaction(sig, handler, (a->flags & kept) | SA_SIGINFO | SA_ONSTACK, ~0ull);
 }
@@ -146,7 +160,7 @@ void signal_init_faults(void)
 
     for (int sig = 1; sig <= SIGNALS; sig++)
         if (signal_bit(sig) & FAULT_SIGNALS)
-            signal_host_action(sig, &none);
+            signal_host_action(NULL, sig, &none);
 }
 
 void signal_init(Process *p)
@@ -166,6 +180,20 @@ SigAction *signal_action_of(Process *p, int sig)
         p->actions_known |= signal_bit(sig);
     }
     return a;
+}
+
+void signal_intercept(Process *p, bool on)
+{
+    pthread_mutex_lock(&p->signal_lock);
+    p->signals_watched = on;
+    for (int sig = 1; sig <= SIGNALS; sig++) {
+        const SigAction *a = signal_action_of(p, sig);
+
+        if (!(signal_bit(sig) & (UNBLOCKABLE | FAULT_SIGNALS)) &&
+            a->handler == ABI_SIG_DFL)
+            signal_host_action(p, sig, a);
+    }
+    pthread_mutex_unlock(&p->signal_lock);
 }
 
 /* ---- threads ---- */
@@ -199,7 +227,7 @@ static SigAction take_action(Process *p, int sig)
     action = *now;
     if (action.handler > ABI_SIG_IGN && (action.flags & SA_RESETHAND)) {
         now->handler = ABI_SIG_DFL;
-        signal_host_action(sig, now);
+        signal_host_action(p, sig, now);
     }
     pthread_mutex_unlock(&p->signal_lock);
     return action;
@@ -251,14 +279,18 @@ static void enter_handler(Task *t, const SigAction *a, const siginfo_t *info)
         t->altstack = (SigStack){.flags = SS_DISABLE};
 }
 
-static bool is_ignored_by_default(int sig)
-{
-    return sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH || sig == SIGCONT;
-}
-
 static bool stops_by_default(int sig)
 {
     return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+/* The next that may be delivered, if a debugger does not keep it. */
+static bool next_signal(Task *t, siginfo_t *info)
+{
+    while (signal_dequeue(t, t->mask, info))
+        if (LIKELY(!t->gdb) || gdb_signal(t, info))
+            return true;
+    return false;
 }
 
 static void deliver(Task *t, const siginfo_t *info)
@@ -305,10 +337,10 @@ void signal_deliver(Task *t, i64 restart)
     atomic_fetch_and(&t->env->request, ~(u64)REQUEST_SIGNAL);
     if (t->n_queued == 0 && restart == 0 && !t->mask_saved)
         return; /* queued later: asked for again */
-    got = signal_dequeue(t, t->mask, &info);
+    got = next_signal(t, &info);
     if (restart != 0)
         settle_call(t, restart, got ? &info : NULL);
-    for (; got && !t->exiting; got = signal_dequeue(t, t->mask, &info))
+    for (; got && !t->exiting; got = next_signal(t, &info))
         deliver(t, &info);
     signal_restore_mask(t);
     signal_set_mask(t, t->mask);
@@ -325,9 +357,13 @@ void signal_restore_mask(Task *t)
 void signal_force(Task *t, int sig, int code, u64 addr)
 {
     siginfo_t info = {.si_signo = sig, .si_code = code};
-    SigAction a = take_action(t->process, sig);
+    SigAction a;
 
     info.si_addr = (void *)addr;
+    if (UNLIKELY(t->gdb) && !gdb_signal(t, &info))
+        return;
+    sig = info.si_signo;
+    a = take_action(t->process, sig);
     if (a.handler <= ABI_SIG_IGN || (t->mask & signal_bit(sig)))
         signal_die_of(t, &info, NULL);
     enter_handler(t, &a, &info);

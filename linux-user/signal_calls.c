@@ -43,7 +43,7 @@ static i64 set_action(Task *t, int sig, const SigAction *new)
     p->actions[sig].flags &= known_flags;
     p->actions[sig].mask &= ~UNBLOCKABLE;
     p->actions_known |= signal_bit(sig);
-    signal_host_action(sig, &p->actions[sig]);
+    signal_host_action(p, sig, &p->actions[sig]);
     return 0;
 }
 

@@ -71,6 +71,8 @@ void signal_die(Task *t, int sig)
     u64 only = ~signal_bit(sig);
 
     task_stats(t->process);
+    if (t->gdb)
+        gdb_process_end(t, 0, sig);
     host_sigaction(sig, SIG_DFL, 0, 0);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &only, NULL, sizeof only);
     host_syscall(SYS_tgkill, getpid(), gettid(), sig);

@@ -135,6 +135,8 @@ static void *thread_main(void *arg)
         unshare((int)unshared);
     exec_thread_begin(env);
     signal_thread_begin(t, b->altstack);
+    if (t->process->gdb)
+        gdb_thread_begin(t);
     cpu_loop(t);
     task_leave(t);
     free(b);
@@ -148,6 +150,8 @@ void task_leave(Task *t)
     bool leader = t->tid == getpid();
 
     signal_thread_end(t);
+    if (t->gdb)
+        gdb_thread_end(t);
     exec_thread_end(env);
     env_free(env);
     task_free(t);
@@ -453,6 +457,8 @@ void task_exit_group(Task *t, int code)
         clear_tid(t);
     else
         task_stats(t->process);
+    if (t->gdb)
+        gdb_process_end(t, code, 0);
     _exit(code & 0xff);
 }
 

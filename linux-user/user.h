@@ -24,6 +24,7 @@ typedef struct Process Process;
 typedef struct Abi Abi;
 typedef struct Task Task;
 typedef struct Symbols Symbols;
+typedef struct Gdb Gdb;
 
 /* What syscall_run may return besides a value or -errno. */
 enum {
@@ -45,6 +46,7 @@ typedef struct Options {
     const char *cpu;    /* -cpu */
     const char *log_items, *log_file, *log_filter;
     const char *accel; /* -accel: jit, interp */
+    const char *gdb;   /* -g; NULL: no debugger */
     char **set_env;    /* -E and -U in order, "NAME=VALUE" or "NAME" */
     size_t n_set_env;
     u64 stack_size; /* -s; 0: RLIMIT_STACK */
@@ -251,6 +253,9 @@ bool signal_ready(const Task *t);
  * system call just made (else 0), when it is SYS_RESTART or SYS_RESTART_SA; decides
  * between EINTR and again, before frames are built. */
 void signal_deliver(Task *t, i64 restart);
+/* While on, signals whose default action is to end or stop the process are delivered
+ * by us, so that a debugger sees them. */
+void signal_intercept(Process *p, bool on);
 /* Ends this process by the signal, as its default action would. */
 _Noreturn void signal_die(Task *t, int sig);
 
@@ -309,6 +314,8 @@ struct Process {
     u64 actions_known; /* bit of a signal: actions[] is valid, else ask the host */
     pthread_mutex_t signal_lock;
     _Atomic u32 n_tasks;
+    Gdb *gdb;                   /* NULL: without a debugger's stub */
+    bool signals_watched;       /* a debugger wants to know of all that would end it */
     _Atomic u32 unimp_said[32]; /* bit per system call: said under -d unimp */
 };
 
@@ -316,7 +323,8 @@ struct Task {
     Env *env;
     Process *process;
     i32 tid;
-    SysCall sys; /* the system call being made */
+    SysCall sys;         /* the system call being made */
+    struct GdbTask *gdb; /* NULL: no debugger has a say */
 
     /* signals */
     u64 mask;       /* guest's */
@@ -404,6 +412,24 @@ extern const Abi abi_riscv64;
 
 /* Runs the guest until its thread ends (t->exiting). */
 void cpu_loop(Task *t);
+
+/* ---- gdb*.c: -g, a debugger's stub ---- */
+
+/* Opens -g's connection; the thread waits in gdb_run for a client, if it should. */
+void gdb_start(Task *t);
+
+/* For tasks with t->gdb: */
+void gdb_thread_begin(Task *t); /* for tasks of a process with p->gdb */
+void gdb_thread_end(Task *t);   /* may end the process */
+/* exec_run, with what the debugger wants. */
+TrapKind gdb_run(Task *t);
+/* Around a system call; t->sys may be changed. */
+void gdb_syscall_begin(Task *t);
+void gdb_syscall_end(Task *t);
+/* A signal is about to be delivered; false: it is not.  May be another then. */
+bool gdb_signal(Task *t, siginfo_t *info);
+/* The process ends by itself, or by a signal. */
+void gdb_process_end(Task *t, int code, int sig);
 
 /* ---- syscall.c, sys_*.c, strace.c: the system calls ---- */
 

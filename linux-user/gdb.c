@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * -g: the debugger's connection, and the thread that serves it.  The thread is the
+ * host's alone: the guest does not see it, and it runs no guest code.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "gdb.h"
+#include "sig.h"
+
+enum { FD_LOWEST = 512, THREAD_STACK = 256 * 1024 };
+
+int gdb_high(int fd)
+{
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_LOWEST);
+
+    if (high < 0)
+        return fd;
+    close(fd);
+    return high;
+}
+
+/* ---- sending ---- */
+
+void gdb_wake(Gdb *g)
+{
+    u64 one = 1;
+
+    if (write(g->wake, &one, sizeof one) < 0)
+        return; /* it is full: awake already */
+}
+
+static void send_frame(Gdb *g)
+{
+    for (size_t done = 0; done < g->frame->len;) {
+        ssize_t n =
+            send(g->client, g->frame->str + done, g->frame->len - done, MSG_NOSIGNAL);
+
+        if (n < 0 && errno != EINTR)
+            return; /* reading will tell that it is gone */
+        done += n > 0 ? (size_t)n : 0;
+    }
+}
+
+void gdb_send(Gdb *g, const GString *body)
+{
+    g_string_truncate(g->frame, 0);
+    gdb_frame(g->frame, body);
+    send_frame(g);
+}
+
+static void acknowledge(Gdb *g, bool good)
+{
+    if (!g->session.no_ack && send(g->client, good ? "+" : "-", 1, MSG_NOSIGNAL) < 0)
+        g->detached = true;
+}
+
+/* ---- the client comes and goes ---- */
+
+static void attach(Gdb *g)
+{
+    int fd = accept4(g->listener, NULL, NULL, SOCK_CLOEXEC), one = 1;
+
+    if (fd < 0)
+        return;
+    g->client = gdb_high(fd);
+    setsockopt(g->client, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
+    g->session = (GdbSession){0};
+    g->attached = true;
+    g->waiting = g->detached = false;
+    g->unnamed = GDB_RUN;
+    g->chosen = g->tasks;
+    for (GdbTask *gt = g->tasks; gt; gt = gt->next)
+        gt->stop = (Stop){.sig = SIGTRAP};
+    signal_intercept(g->process, true);
+    gdb_stop_all(g);
+}
+
+void gdb_detach(Gdb *g)
+{
+    gdb_remove_all(g);
+    gdb_close_files(g);
+    signal_intercept(g->process, false);
+    close(g->client);
+    g->client = -1;
+    g->attached = g->detached = g->waiting = false;
+    for (GdbTask *gt = g->tasks; gt; gt = gt->next)
+        gt->action = GDB_RUN;
+    g->stopped = 0;
+    pthread_cond_broadcast(&g->go);
+}
+
+/* ---- what the client sends ---- */
+
+static void interrupt(Gdb *g)
+{
+    if (g->stopped || !g->tasks)
+        return;
+    if (!g->chosen)
+        g->chosen = g->tasks;
+    g->chosen->stop = (Stop){.sig = SIGINT};
+    gdb_stop_all(g);
+}
+
+static void answer(Gdb *g)
+{
+    GString *reply = g_string_new(NULL);
+
+    if (gdb_packet(g, g->reader.packet->str, g->reader.packet->len, reply))
+        gdb_send(g, reply);
+    g_string_free(reply, TRUE);
+}
+
+static void take_byte(Gdb *g, u8 byte)
+{
+    switch (gdb_reader_put(&g->reader, byte)) {
+    case GDB_MORE: break;
+    case GDB_PACKET:
+        acknowledge(g, true);
+        answer(g);
+        break;
+    case GDB_BAD: acknowledge(g, false); break;
+    case GDB_INTERRUPT: interrupt(g); break;
+    case GDB_AGAIN: send_frame(g); break;
+    }
+}
+
+static void take_bytes(Gdb *g)
+{
+    u8 bytes[4096];
+    ssize_t n = recv(g->client, bytes, sizeof bytes, MSG_DONTWAIT);
+
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        g->detached = true;
+    for (ssize_t i = 0; i < n && !g->detached && !g->ended; i++)
+        take_byte(g, bytes[i]);
+}
+
+/* ---- the thread ---- */
+
+/* A stop is complete: tells the client, if it waits for one. */
+static void tell_stop(Gdb *g)
+{
+    GString *text;
+
+    if (!g->waiting || !g->stopped || !g->chosen || !gdb_all_held(g))
+        return;
+    text = g_string_new(NULL);
+    gdb_put_stop(g, text);
+    g->waiting = false;
+    gdb_send(g, text);
+    g_string_free(text, TRUE);
+}
+
+static void leave(Gdb *g)
+{
+    if (!g->stopped)
+        gdb_stop_all(g);
+    if (gdb_all_held(g))
+        gdb_detach(g);
+}
+
+static void serve(Gdb *g, bool comes, bool sends)
+{
+    if (comes && !g->attached)
+        attach(g);
+    if (sends && g->attached)
+        take_bytes(g);
+    if (g->detached)
+        leave(g);
+    tell_stop(g);
+}
+
+static void *gdb_main(void *arg)
+{
+    Gdb *g = arg;
+
+    pthread_mutex_lock(&g->lock);
+    while (!g->ended) {
+        /* What is asked of threads must wait until they stand still. */
+        bool listen = g->attached && (!g->stopped || gdb_all_held(g));
+        struct pollfd fds[] = {{g->wake, POLLIN, 0},
+                               {g->attached ? -1 : g->listener, POLLIN, 0},
+                               {listen ? g->client : -1, POLLIN, 0}};
+        u64 count;
+
+        pthread_mutex_unlock(&g->lock);
+        poll(fds, ARRAY_SIZE(fds), -1);
+        if (fds[0].revents && read(g->wake, &count, sizeof count) < 0)
+            count = 0;
+        pthread_mutex_lock(&g->lock);
+        if (!g->ended)
+            serve(g, fds[1].revents, fds[2].revents);
+    }
+    pthread_mutex_unlock(&g->lock);
+    return NULL;
+}
+
+static void start_thread(Gdb *g)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t set;
+
+    sigfillset(&set);
+    for (int sig = 1; sig <= SIGNALS; sig++)
+        if (signal_bit(sig) & FAULT_SIGNALS)
+            sigdelset(&set, sig);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, THREAD_STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setsigmask_np(&attr, &set);
+    if (pthread_create(&thread, &attr, gdb_main, g))
+        fatal(1, "-g: no thread for it");
+    pthread_attr_destroy(&attr);
+}
+
+/* ---- opening ---- */
+
+static void listen_at(Gdb *g, const char *where, const struct sockaddr *at, size_t size)
+{
+    int one = 1;
+
+    g->listener = gdb_high(socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    setsockopt(g->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (g->listener < 0 || bind(g->listener, at, (socklen_t)size) ||
+        listen(g->listener, 1))
+        fatal(1, "-g %s: %s", where, strerror(errno));
+}
+
+static void listen_unix(Gdb *g, const char *where, const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    const char *mark = strstr(path, "%d");
+
+    g->socket_path = mark ? g_strdup_printf("%.*s%d%s", (int)(mark - path), path,
+                                            (int)getpid(), mark + 2)
+                          : g_strdup(path);
+    if (strlen(g->socket_path) >= sizeof at.sun_path)
+        fatal(1, "-g %s: the path is too long", where);
+    strcpy(at.sun_path, g->socket_path);
+    unlink(at.sun_path);
+    listen_at(g, where, (struct sockaddr *)&at, sizeof at);
+}
+
+/* PORT or ADDRESS:PORT; false: neither. */
+static bool listen_tcp(Gdb *g, const char *where, const char *text)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    const char *colon = strrchr(text, ':');
+    char *address, *end;
+    unsigned long port;
+    bool good;
+
+    port = strtoul(colon ? colon + 1 : text, &end, 10);
+    if (*end || end == (colon ? colon + 1 : text) || port > 65535)
+        return false;
+    address = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup("0.0.0.0");
+    good = inet_pton(AF_INET, address, &at.sin_addr) == 1;
+    g_free(address);
+    if (!good)
+        return false;
+    at.sin_port = htons((u16)port);
+    listen_at(g, where, (struct sockaddr *)&at, sizeof at);
+    return true;
+}
+
+/* unix:PATH, PATH, PORT or ADDRESS:PORT, then maybe ",suspend=y|n". */
+static void open_listener(Gdb *g, const char *where)
+{
+    size_t n = strcspn(where, ",");
+    char *name = g_strndup(where, n);
+
+    g->waited = true;
+    if (!strcmp(where + n, ",suspend=n"))
+        g->waited = false;
+    else if (where[n] && strcmp(where + n, ",suspend=y"))
+        fatal(1, "-g %s: suspend=y or suspend=n is wanted", where);
+    if (!strncmp(name, "unix:", 5) && name[5])
+        listen_unix(g, where, name + 5);
+    else if (!listen_tcp(g, where, name)) {
+        if (!strchr(name, '/'))
+            fatal(1, "-g %s: PORT or unix:PATH is wanted", where);
+        listen_unix(g, where, name);
+    }
+    g_free(name);
+}
+
+Gdb *gdb_new(Process *p)
+{
+    Gdb *g = g_new0(Gdb, 1);
+
+    g->process = p;
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->go, NULL);
+    g->listener = g->client = -1;
+    g->wake = gdb_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    g->unnamed = GDB_RUN;
+    g->breaks = g_array_new(FALSE, FALSE, sizeof(GdbBreak));
+    g->watches = g_array_new(FALSE, FALSE, sizeof(GdbWatch));
+    g->files = g_array_new(FALSE, FALSE, sizeof(int));
+    g->frame = g_string_new(NULL);
+    g->bytes = g_byte_array_new();
+    gdb_reader_init(&g->reader);
+    p->gdb = g;
+    return g;
+}
+
+void gdb_start(Task *t)
+{
+    Process *p = t->process;
+    Gdb *g;
+
+    if (!p->options.gdb)
+        return;
+    g = gdb_new(p);
+    open_listener(g, p->options.gdb);
+    gdb_task_new(g, t);
+    g->stopped = g->waited;
+    start_thread(g);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running under a debugger: a thread's way through exec_run or, while it is stepped or
+ * memory is watched, one instruction after the other; and how all are held and let go.
+ */
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "gdb.h"
+#include "sig.h"
+
+/* ---- holding ---- */
+
+bool gdb_all_held(const Gdb *g)
+{
+    for (const GdbTask *gt = g->tasks; gt; gt = gt->next)
+        if (gt->running)
+            return false;
+    return true;
+}
+
+void gdb_stop_all(Gdb *g)
+{
+    g->stopped = 1;
+    for (GdbTask *gt = g->tasks; gt; gt = gt->next)
+        if (gt->running)
+            exec_request(gt->task->env);
+    gdb_wake(g);
+}
+
+void gdb_resume_all(Gdb *g)
+{
+    g->stopped = 0;
+    g->waiting = g->attached;
+    pthread_cond_broadcast(&g->go);
+}
+
+static bool must_wait(const Gdb *g, const GdbTask *gt)
+{
+    return g->stopped || (g->attached && gt->action == GDB_HOLD);
+}
+
+/* The lock is held. */
+static void hold(Gdb *g, GdbTask *gt)
+{
+    gt->running = false;
+    if (g->stopped)
+        gdb_wake(g);
+    while (must_wait(g, gt))
+        pthread_cond_wait(&g->go, &g->lock);
+    gt->running = true;
+}
+
+static void gate(Gdb *g, GdbTask *gt)
+{
+    if (gt->running && !g->stopped && gt->action != GDB_HOLD)
+        return;
+    pthread_mutex_lock(&g->lock);
+    hold(g, gt);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* ---- telling ---- */
+
+/* Others may have been told of first, and the client may have changed its mind. */
+static bool still_true(const Gdb *g, const GdbTask *gt, const Stop *stop)
+{
+    const Env *env = gt->task->env;
+
+    switch (stop->kind) {
+    case STOP_BREAK: return space_stops(&g->process->mem->space, env->pc);
+    case STOP_STEP: return gt->action == GDB_STEP;
+    default: return true;
+    }
+}
+
+void gdb_report(GdbTask *gt, const Stop *stop)
+{
+    Gdb *g = gt->task->process->gdb;
+
+    pthread_mutex_lock(&g->lock);
+    while (g->stopped)
+        hold(g, gt);
+    gt->stepped = false;
+    if (g->attached && still_true(g, gt, stop)) {
+        gt->stop = *stop;
+        gt->asking = stop->kind == STOP_SIGNAL;
+        gt->signal = stop->sig;
+        g->chosen = gt;
+        gdb_stop_all(g);
+        hold(g, gt);
+        gt->asking = false;
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* ---- running ---- */
+
+static bool in_range(const GdbTask *gt, u64 pc)
+{
+    return pc >= gt->range_start && pc < gt->range_end;
+}
+
+/* One instruction at a time, until the loop, a stop or the client is wanted. */
+static TrapKind run_slowly(Gdb *g, GdbTask *gt, Stop *stop)
+{
+    Env *env = gt->task->env;
+    const Space *space = &g->process->mem->space;
+
+    for (bool first = true;; first = false) {
+        TrapKind kind;
+        Access access;
+
+        if ((!first || gt->action != GDB_STEP) && space_stops(space, env->pc)) {
+            stop->kind = STOP_BREAK;
+            return TRAP_NONE;
+        }
+        if (g->stopped || env->request)
+            return TRAP_REQUEST;
+        kind = exec_step(env, &access);
+        if (kind != TRAP_NONE) {
+            gt->stepped = kind == TRAP_FENCE_I;
+            return kind;
+        }
+        if (gdb_watch_hit(g, &access, stop))
+            return TRAP_NONE;
+        if (gt->action == GDB_STEP && !in_range(gt, env->pc)) {
+            stop->kind = STOP_STEP;
+            return TRAP_NONE;
+        }
+    }
+}
+
+static TrapKind run(Gdb *g, GdbTask *gt, Stop *stop)
+{
+    TrapKind kind;
+
+    if (UNLIKELY(gt->action == GDB_STEP || g->watches->len))
+        return run_slowly(g, gt, stop);
+    kind = exec_run(gt->task->env);
+    if (kind != TRAP_STOP)
+        return kind;
+    stop->kind = STOP_BREAK;
+    return TRAP_NONE;
+}
+
+TrapKind gdb_run(Task *t)
+{
+    Gdb *g = t->process->gdb;
+    GdbTask *gt = t->gdb;
+
+    for (;;) {
+        Stop stop = {.sig = SIGTRAP};
+        TrapKind kind;
+
+        gate(g, gt);
+        if (gt->stepped && gt->action == GDB_STEP && !in_range(gt, t->env->pc)) {
+            stop.kind = STOP_STEP;
+        } else {
+            gt->stepped = false;
+            kind = run(g, gt, &stop);
+            if (stop.kind == STOP_NONE)
+                return kind;
+        }
+        gdb_report(gt, &stop);
+    }
+}
+
+/* ---- system calls ---- */
+
+static bool caught(const GdbSession *s, u64 nr)
+{
+    return s->catching && (s->catch_all || (nr < GDB_SYSCALLS && s->catches[nr]));
+}
+
+void gdb_syscall_begin(Task *t)
+{
+    Gdb *g = t->process->gdb;
+    GdbTask *gt = t->gdb;
+    u64 pc = t->env->pc;
+
+    if (g->attached && caught(&g->session, t->sys.nr)) {
+        gdb_report(gt,
+                   &(Stop){.kind = STOP_ENTRY, .sig = SIGTRAP, .value = t->sys.nr});
+        if (t->env->pc == pc) { /* the client may have changed its arguments */
+            t->process->abi->syscall(t);
+            t->env->pc = pc;
+        }
+    }
+    pthread_mutex_lock(&g->lock);
+    if (g->watches->len)
+        gdb_watch_note(g, gt->before);
+    gt->running = false;
+    if (g->stopped)
+        gdb_wake(g);
+    pthread_mutex_unlock(&g->lock);
+}
+
+void gdb_syscall_end(Task *t)
+{
+    Gdb *g = t->process->gdb;
+    GdbTask *gt = t->gdb;
+    Stop stop = {.sig = SIGTRAP};
+    bool hit;
+
+    pthread_mutex_lock(&g->lock);
+    hold(g, gt);
+    hit = g->watches->len && gdb_watch_changed(g, gt->before, &stop);
+    gt->stepped = gt->action == GDB_STEP;
+    pthread_mutex_unlock(&g->lock);
+    if (hit)
+        gdb_report(gt, &stop);
+    if (g->attached && caught(&g->session, t->sys.nr))
+        gdb_report(gt,
+                   &(Stop){.kind = STOP_RETURN, .sig = SIGTRAP, .value = t->sys.nr});
+}
+
+/* ---- signals ---- */
+
+bool gdb_signal(Task *t, siginfo_t *info)
+{
+    Gdb *g = t->process->gdb;
+    GdbTask *gt = t->gdb;
+    int sig = info->si_signo;
+    Stop stop = {STOP_SIGNAL, .sig = sig, .has_info = true, .info = *info};
+
+    if (gt->inject == sig) {
+        gt->inject = 0;
+    } else if (g->attached && !(g->session.pass_signals & signal_bit(sig))) {
+        gt->signal = sig;
+        gdb_report(gt, &stop);
+        sig = gt->signal;
+    }
+    if (sig != info->si_signo)
+        *info = (siginfo_t){.si_signo = sig, .si_code = SI_USER, .si_pid = getpid()};
+    gt->stepped = gt->action == GDB_STEP && sig;
+    return sig;
+}
+
+/* ---- threads ---- */
+
+void gdb_list_add(Gdb *g, GdbTask *gt)
+{
+    GdbTask **last = &g->tasks;
+
+    while (*last)
+        last = &(*last)->next;
+    gt->next = NULL;
+    gt->prev = last;
+    *last = gt;
+}
+
+GdbTask *gdb_task_new(Gdb *g, Task *t)
+{
+    GdbTask *gt = g_new0(GdbTask, 1);
+
+    gt->task = t;
+    gt->action = g->attached ? g->unnamed : GDB_RUN;
+    gt->before = g_byte_array_new();
+    t->gdb = gt;
+    gdb_list_add(g, gt);
+    return gt;
+}
+
+void gdb_thread_begin(Task *t)
+{
+    Gdb *g = t->process->gdb;
+
+    pthread_mutex_lock(&g->lock);
+    gdb_task_new(g, t);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void task_remove(Gdb *g, GdbTask *gt)
+{
+    *gt->prev = gt->next;
+    if (gt->next)
+        gt->next->prev = gt->prev;
+    if (g->chosen == gt)
+        g->chosen = g->tasks;
+    gt->task->gdb = NULL;
+    g_byte_array_free(gt->before, TRUE);
+    g_free(gt);
+}
+
+/* The process ends: says so, and keeps the lock, so that nothing follows. */
+static void tell_end(Gdb *g, char how, int code)
+{
+    GString *text = g_string_new(NULL);
+
+    g->ended = true;
+    g_string_printf(text, "%c%02x;process:%x", how, code & 0xff, (int)getpid());
+    if (g->attached && g->waiting)
+        gdb_send(g, text);
+    if (g->socket_path)
+        unlink(g->socket_path);
+    g_string_free(text, TRUE);
+}
+
+static void wait_to_end(Gdb *g)
+{
+    pthread_mutex_lock(&g->lock);
+    while (g->stopped)
+        pthread_cond_wait(&g->go, &g->lock);
+}
+
+void gdb_thread_end(Task *t)
+{
+    Gdb *g = t->process->gdb;
+    bool leader = t->tid == getpid();
+
+    wait_to_end(g);
+    if (leader)
+        g->leader_code = t->exit_code;
+    task_remove(g, t->gdb);
+    if (!g->tasks) { /* our own thread would keep the process */
+        tell_end(g, 'W', g->leader_code);
+        host_syscall(SYS_exit_group, g->leader_code);
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+void gdb_process_end(Task *t, int code, int sig)
+{
+    Gdb *g = t->process->gdb;
+
+    if (t->vfork_child)
+        return;
+    wait_to_end(g);
+    tell_end(g, sig ? 'X' : 'W', sig ? gdb_signal_out(sig) : code);
+}
