@@ -34,7 +34,6 @@ typedef struct Stop {
     int sig;   /* the guest's number */
     u64 value; /* address, system call, process */
     char type; /* of a watchpoint: '2', '3', '4' */
-    bool has_info;
     siginfo_t info;
 } Stop;
 
@@ -65,7 +64,7 @@ typedef struct GdbWatch {
     char type; /* '2' write, '3' read, '4' both */
 } GdbWatch;
 
-enum { GDB_SYSCALLS = 512 };
+enum { GDB_SYSCALLS = 512, GDB_FILES = 64 };
 
 /* What the client has asked for; goes with the connection to another process. */
 typedef struct GdbSession {
@@ -83,8 +82,8 @@ struct Gdb {
     char *socket_path; /* to unlink; or NULL */
     bool attached;
     bool waiting;         /* the client waits for a stop reply */
-    bool waited;             /* the program began held, for the client */
-    bool detached, ended;    /* the client leaves; the process has ended */
+    bool waited;          /* the program began held, for the client */
+    bool detached, ended; /* the client leaves; the process has ended */
     _Atomic u32 stopped;  /* nobody may run */
     GdbTask *tasks;
     GdbTask *chosen;   /* whose stop is to be told, and whose registers are asked for */
@@ -93,7 +92,7 @@ struct Gdb {
     GArray *breaks, *watches; /* GdbBreak, GdbWatch */
     GdbSession session;
     GdbReader reader;
-    GString *frame; /* the last packet sent */
+    GString *frame;    /* the last packet sent */
     GByteArray *bytes; /* of the packet at hand */
     GArray *files;     /* int: descriptors that the client has open */
 };

@@ -357,7 +357,8 @@ static bool parse_action(GdbText *in, Resume *r)
 {
     char what = gdb_text_end(in) ? 0 : *in->at++;
 
-    *r = (Resume){.id = {-1, -1}, .action = what == 'c' || what == 'C' ? GDB_RUN : GDB_STEP};
+    *r = (Resume){.id = {-1, -1},
+                  .action = what == 'c' || what == 'C' ? GDB_RUN : GDB_STEP};
     switch (what) {
     case 'c':
     case 's': break;
@@ -401,7 +402,8 @@ static bool cont(Gdb *g, GdbText *in, GString *out)
 /* c, s, C, S: of all threads, or of the chosen one alone; [sig][;][address]. */
 static bool cont_old(Gdb *g, char what, GdbText *in, GString *out)
 {
-    Resume r = {.id = {-1, -1}, .action = what == 'c' || what == 'C' ? GDB_RUN : GDB_STEP};
+    Resume r = {.id = {-1, -1},
+                .action = what == 'c' || what == 'C' ? GDB_RUN : GDB_STEP};
     u8 value[REG_BYTES] = {0};
     u64 addr;
 
@@ -412,7 +414,8 @@ static bool cont_old(Gdb *g, char what, GdbText *in, GString *out)
     gdb_text_skip(in, ";");
     if (gdb_text_number(in, &addr)) {
         memcpy(value, &addr, sizeof addr);
-        g->process->guest->debug->set(chosen_env(g), g->process->guest->debug->pc, value);
+        g->process->guest->debug->set(chosen_env(g), g->process->guest->debug->pc,
+                                      value);
     }
     if (r.action == GDB_STEP || r.signal)
         r.id = (GdbId){-1, g->chosen->task->tid};
@@ -461,9 +464,9 @@ static const struct {
     char name;
     void (*answer)(Gdb *g, GdbText *in, GString *out);
 } commands[] = {
-    {'?', why_stopped}, {'D', detach},       {'G', write_regs},   {'H', choose_thread},
-    {'M', write_memory}, {'P', write_reg},   {'T', thread_alive}, {'X', write_binary},
-    {'Z', insert_point}, {'g', read_regs},   {'m', read_memory},  {'p', read_reg},
+    {'?', why_stopped},  {'D', detach},    {'G', write_regs},   {'H', choose_thread},
+    {'M', write_memory}, {'P', write_reg}, {'T', thread_alive}, {'X', write_binary},
+    {'Z', insert_point}, {'g', read_regs}, {'m', read_memory},  {'p', read_reg},
     {'z', remove_point},
 };
 
@@ -473,7 +476,8 @@ bool gdb_packet(Gdb *g, const char *packet, size_t size, GString *out)
     char name = size ? *in.at++ : 0;
 
     g_string_truncate(out, 0);
-    if (!g->stopped || !g->chosen || g->ended) { /* it has not been asked to wait for us */
+    if (!g->stopped || !g->chosen ||
+        g->ended) { /* it has not been asked to wait for us */
         gdb_put_error(out, EBUSY);
         return true;
     }

@@ -66,10 +66,13 @@ void gdb_close_files(Gdb *g)
 static i64 open_file(Gdb *g, const char *path)
 {
     char buf[PATH_MAX];
-    i64 fd = proc_open(g->tasks->task, path, O_CLOEXEC);
     struct stat st;
     int high;
+    i64 fd;
 
+    if (g->files->len == GDB_FILES)
+        return -EMFILE;
+    fd = proc_open(g->tasks->task, path, O_CLOEXEC);
     if (fd == -ENOENT)
         fd = host(open(path_host(g->process, path, buf),
                        O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -193,9 +196,8 @@ static const struct {
     const char *name;
     void (*answer)(Gdb *g, GdbText *in, GString *out);
 } requests[] = {
-    {"open:", file_open},         {"close:", file_close}, {"pread:", file_pread},
-    {"fstat:", file_fstat},       {"setfs:", file_setfs},
-    {"readlink:", file_readlink},
+    {"open:", file_open},   {"close:", file_close}, {"pread:", file_pread},
+    {"fstat:", file_fstat}, {"setfs:", file_setfs}, {"readlink:", file_readlink},
 };
 
 void gdb_file(Gdb *g, GdbText *in, GString *out)

@@ -9,10 +9,7 @@ enum { ESCAPE = '}', ESCAPE_XOR = 0x20, INTERRUPT = 3 };
 
 /* ---- a stream of bytes ---- */
 
-void gdb_reader_init(GdbReader *r)
-{
-    *r = (GdbReader){.packet = g_string_new(NULL)};
-}
+void gdb_reader_init(GdbReader *r) { *r = (GdbReader){.packet = g_string_new(NULL)}; }
 
 void gdb_reader_free(GdbReader *r) { g_string_free(r->packet, TRUE); }
 

@@ -172,7 +172,7 @@ static bool exec_file(Gdb *g, const GdbText *annex)
 {
     char path[PATH_MAX];
 
-    put_text(g, g->process->exe ? g->process->exe
+    put_text(g, g->process->exe                       ? g->process->exe
                 : realpath(g->process->program, path) ? path
                                                       : g->process->program);
     return true;
@@ -180,10 +180,11 @@ static bool exec_file(Gdb *g, const GdbText *annex)
 
 static bool siginfo(Gdb *g, const GdbText *annex)
 {
-    const Stop *s = &g->chosen->stop;
+    siginfo_t info = g->chosen->stop.info;
 
-    g_byte_array_append(g->bytes, (const u8 *)&s->info, sizeof s->info);
-    return s->has_info;
+    info.si_signo = g->chosen->stop.sig;
+    g_byte_array_append(g->bytes, (const u8 *)&info, sizeof info);
+    return info.si_signo;
 }
 
 static bool threads(Gdb *g, const GdbText *annex)
@@ -251,10 +252,9 @@ static void monitor_stats(Gdb *g, GString *out)
     CacheStats s;
 
     cache_stats(g->process->cache, &s);
-    g_string_append_printf(
-        out, "%llu blocks translated, %llu traces, %llu flushes\n",
-        (unsigned long long)s.blocks, (unsigned long long)s.traces,
-        (unsigned long long)s.flushes);
+    g_string_append_printf(out, "%llu blocks translated, %llu traces, %llu flushes\n",
+                           (unsigned long long)s.blocks, (unsigned long long)s.traces,
+                           (unsigned long long)s.flushes);
 }
 
 static void monitor_where(Gdb *g, GString *out)

@@ -180,8 +180,7 @@ void gdb_syscall_begin(Task *t)
     u64 pc = t->env->pc;
 
     if (g->attached && caught(&g->session, t->sys.nr)) {
-        gdb_report(gt,
-                   &(Stop){.kind = STOP_ENTRY, .sig = SIGTRAP, .value = t->sys.nr});
+        gdb_report(gt, &(Stop){.kind = STOP_ENTRY, .sig = SIGTRAP, .value = t->sys.nr});
         if (t->env->pc == pc) { /* the client may have changed its arguments */
             t->process->abi->syscall(t);
             t->env->pc = pc;
@@ -222,7 +221,7 @@ bool gdb_signal(Task *t, siginfo_t *info)
     Gdb *g = t->process->gdb;
     GdbTask *gt = t->gdb;
     int sig = info->si_signo;
-    Stop stop = {STOP_SIGNAL, .sig = sig, .has_info = true, .info = *info};
+    Stop stop = {STOP_SIGNAL, .sig = sig, .info = *info};
 
     if (gt->inject == sig) {
         gt->inject = 0;

@@ -157,6 +157,7 @@ static void text_exit(Text *t, const Ir *ir, u16 exit)
         [TRAP_MISALIGNED] = "misaligned",
         [TRAP_FENCE_I] = "fence_i",
         [TRAP_REQUEST] = "request",
+        [TRAP_STOP] = "stop",
     };
     const IrExit *x = &ir->exits[exit];
 
@@ -321,7 +322,7 @@ static const char *check_exit(const Ir *ir, u16 exit)
         return "no such exit";
     if (x->kind != EXIT_JUMP && x->kind != EXIT_TRAP)
         return "an exit of no kind";
-    if (x->kind == EXIT_TRAP && (x->trap == TRAP_NONE || x->trap > TRAP_REQUEST))
+    if (x->kind == EXIT_TRAP && (x->trap == TRAP_NONE || x->trap > TRAP_STOP))
         return "an exit without its trap";
     return NULL;
 }
