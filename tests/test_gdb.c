@@ -176,7 +176,7 @@ Test(gdb, memory)
 
     cr_assert_str_eq(answer(g, "M10000,4:13050000"), "OK"); /* read-only */
     cr_assert_str_eq(answer(g, "m10000,4"), "13050000");
-    cr_assert_str_eq(answer(g, "X20ffe,2:ab"), "OK"); /* no access at all */
+    cr_assert_str_eq(answer(g, "X20ffe,2:ab"), "OK");     /* no access at all */
     cr_assert_str_eq(answer(g, "m20ffc,10"), "00006162"); /* as far as it goes */
     cr_assert_str_eq(answer(g, "m21000,1"), "E14");
     cr_assert_str_eq(answer(g, "M20fff,2:0000"), "E14");
@@ -252,18 +252,54 @@ static void damage(GString *packet)
 Test(gdb, random_packets, .timeout = 120)
 {
     static const char *const packets[] = {
-        "?", "g", "G00112233445566778899aabbccddeeff", "p20", "P20=0000010000000000",
-        "m10000,100", "M20000,4:01020304", "X20000,3:abc", "Hgp1.1", "Hc-1", "Tp1.1",
-        "Z0,10000,2", "z0,10000,2", "Z1,10002,2", "z1,10002,2", "Z2,20000,8",
-        "z2,20000,8", "Z3,20008,1", "Z4,20010,10", "vCont?", "vCont;c", "vCont;s:p1.1;c",
-        "vCont;C0a:p1.1", "vCont;r10000,10010:p1.1", "c", "s", "C0b", "S0b;10000",
-        "qSupported:multiprocess+;fork-events+", "qfThreadInfo", "qsThreadInfo", "qC",
-        "qThreadExtraInfo,p1.1", "qAttached:1", "QPassSignals:e;10;14",
-        "QCatchSyscalls:1;40;5d", "QCatchSyscalls:0", "qXfer:features:read:target.xml:0,ff",
-        "qXfer:threads:read::0,1000", "qXfer:siginfo:read::0,80",
-        "qXfer:exec-file:read:1:0,100", "qRcmd,68656c70", "vFile:setfs:0",
-        "vFile:open:2f6465762f6e756c6c,0,0", "vFile:pread:200,10,0", "vFile:close:200",
-        "vFile:fstat:200", "vFile:readlink:2f70726f632f73656c662f657865",
+        "?",
+        "g",
+        "G00112233445566778899aabbccddeeff",
+        "p20",
+        "P20=0000010000000000",
+        "m10000,100",
+        "M20000,4:01020304",
+        "X20000,3:abc",
+        "Hgp1.1",
+        "Hc-1",
+        "Tp1.1",
+        "Z0,10000,2",
+        "z0,10000,2",
+        "Z1,10002,2",
+        "z1,10002,2",
+        "Z2,20000,8",
+        "z2,20000,8",
+        "Z3,20008,1",
+        "Z4,20010,10",
+        "vCont?",
+        "vCont;c",
+        "vCont;s:p1.1;c",
+        "vCont;C0a:p1.1",
+        "vCont;r10000,10010:p1.1",
+        "c",
+        "s",
+        "C0b",
+        "S0b;10000",
+        "qSupported:multiprocess+;fork-events+",
+        "qfThreadInfo",
+        "qsThreadInfo",
+        "qC",
+        "qThreadExtraInfo,p1.1",
+        "qAttached:1",
+        "QPassSignals:e;10;14",
+        "QCatchSyscalls:1;40;5d",
+        "QCatchSyscalls:0",
+        "qXfer:features:read:target.xml:0,ff",
+        "qXfer:threads:read::0,1000",
+        "qXfer:siginfo:read::0,80",
+        "qXfer:exec-file:read:1:0,100",
+        "qRcmd,68656c70",
+        "vFile:setfs:0",
+        "vFile:open:2f6465762f6e756c6c,0,0",
+        "vFile:pread:200,10,0",
+        "vFile:close:200",
+        "vFile:fstat:200",
+        "vFile:readlink:2f70726f632f73656c662f657865",
     };
     Gdb *g = make_stub();
     GString *packet = g_string_new(NULL), *out = g_string_new(NULL);

@@ -9,15 +9,9 @@
 
 extern char **environ;
 
-static int in_child(int n)
-{
-    return n + 1;
-}
+static int in_child(int n) { return n + 1; }
 
-static int in_parent(int n)
-{
-    return n + 2;
-}
+static int in_parent(int n) { return n + 2; }
 
 static int by_fork(void)
 {

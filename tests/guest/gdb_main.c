@@ -34,22 +34,13 @@ static double divide(double a, double b)
     return q;
 }
 
-static void store(int i, long v)
-{
-    cells[i] = v;
-}
+static void store(int i, long v) { cells[i] = v; }
 
-static long load(int i)
-{
-    return cells[i];
-}
+static long load(int i) { return cells[i]; }
 
 static volatile int handled;
 
-static void handler(int sig)
-{
-    handled = sig; /* in the handler */
-}
+static void handler(int sig) { handled = sig; /* in the handler */ }
 
 static void raiser(int sig)
 {

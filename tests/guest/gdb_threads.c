@@ -10,10 +10,7 @@ enum { N = 3 };
 static volatile int go_on = 1;
 static volatile unsigned long counts[N];
 
-static void count(int i)
-{
-    counts[i]++; /* counting */
-}
+static void count(int i) { counts[i]++; /* counting */ }
 
 static void *worker(void *arg)
 {
@@ -27,9 +24,7 @@ static void *worker(void *arg)
     return NULL;
 }
 
-static void born(void)
-{
-}
+static void born(void) {}
 
 int main(void)
 {
