@@ -65,8 +65,13 @@ bool code_renew(Cache *c, size_t keep, size_t from, size_t to)
 
 static bool map_buffer(Cache *c)
 {
-    if (c->options.perfmap)
-        return map_anonymous(c);
+    if (c->options.perfmap && map_anonymous(c))
+        return true;
+    if (c->options.perfmap) {
+        c->options.perfmap = false;
+        report("-perfmap: this host forbids memory that is writable and executable, "
+               "without which perf finds no names; -jitdump does not need it");
+    }
     c->write = reserve(c->size, PROT_NONE);
     return c->write != MAP_FAILED && code_renew(c, 0, 0, c->size);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs a command on a host that forbids executable memory: a seccomp filter refuses
- * each mmap and mprotect with PROT_EXEC, by EACCES or (first argument "eperm") EPERM.
- * Only a static program can begin under it.
+ * each mmap and mprotect with PROT_EXEC, by EACCES or (first argument "eperm") EPERM;
+ * "wx": only with PROT_WRITE as well.  Only a static program can begin under it.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -20,15 +20,16 @@
 #define NUMBER offsetof(struct seccomp_data, nr)
 #define PROT   offsetof(struct seccomp_data, args[2])
 
-static int deny(unsigned error)
+static int deny(unsigned error, int prot)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NUMBER),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 2, 0),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pkey_mprotect, 0, 3),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pkey_mprotect, 0, 4),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, PROT),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, prot),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, prot, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -40,13 +41,17 @@ static int deny(unsigned error)
 
 int main(int argc, char **argv)
 {
+    int prot = PROT_EXEC;
+
     if (argc < 3)
         return 2;
-    if (deny(strcmp(argv[1], "eperm") ? EACCES : EPERM)) {
+    if (!strcmp(argv[1], "wx"))
+        prot |= PROT_WRITE;
+    if (deny(strcmp(argv[1], "eperm") ? EACCES : EPERM, prot)) {
         perror("seccomp");
         return 77;
     }
-    if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+    if (mmap(NULL, 4096, PROT_READ | prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
         MAP_FAILED)
         return 1;
     execvp(argv[2], argv + 2);
