@@ -340,8 +340,9 @@ typedef struct StepRun {
 /* The steps of a block; count: indirect jumps are counted in env.  Freed with free();
  * NULL: no memory. */
 StepCode *steps_new(const Ir *ir, Env *env, StepRun *run, bool count);
-/* Fills in enter and body; the rest is there.  count: entries are counted in env. */
-void steps_head(StepHead *head, u64 pc, const StepCode *code, bool count);
+/* Fills in enter and body; the rest is there.  fixed: the code changes only when the
+ * map does.  count: entries are counted in env. */
+void steps_head(StepHead *head, u64 pc, const StepCode *code, bool fixed, bool count);
 /* Runs from a head's `enter`, or from its body without that look. */
 StepsEnd steps_run(Env *env, const Step *first, StepRun *run);
 /* After a jump out of a host fault: MXCSR is ours again. */

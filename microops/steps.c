@@ -188,7 +188,8 @@ static StepFn *const step_fn[OP_COUNT][2] = {
 
 /* ---- entering a block ---- */
 
-/* Is the code still what the block was made from?  n: of so many bytes at least. */
+/* Is the code still what the block was made from?  n: of so many bytes at least; 0:
+ * not looked at. */
 INLINE bool same(const StepHead *h, u32 n)
 {
     const u8 *p = h->host, *q = h->bytes;
@@ -196,7 +197,7 @@ INLINE bool same(const StepHead *h, u32 n)
     __m128i equal;
 
     switch (n) {
-    case 0: return h->len == 0;
+    case 0: return true;
 #define ENDS(T)                                      \
     (((Packed_##T *)p)->v == ((Packed_##T *)q)->v && \
      ((Packed_##T *)(p + last))->v == ((Packed_##T *)(q + last))->v)
@@ -220,7 +221,8 @@ INLINE void enter(u32 n)
 {
     const StepHead *h = (const StepHead *)at;
 
-    may_fault(at);
+    if (n)
+        may_fault(at);
     if (LIKELY(h->map == atomic_load_explicit(run->map, memory_order_relaxed) &&
                same(h, n))) {
         go(h->body);
@@ -250,14 +252,14 @@ static void count_jump(void)
     step_jump();
 }
 
-void steps_head(StepHead *h, u64 pc, const StepCode *code, bool count)
+void steps_head(StepHead *h, u64 pc, const StepCode *code, bool fixed, bool count)
 {
     static StepFn *const fns[][2] = {{enter_0, count_0}, {enter_1, count_1},
                                      {enter_2, count_2}, {enter_4, count_4},
                                      {enter_8, count_8}, {enter_16, count_16}};
     u32 class = 0;
 
-    while (class < 5 && h->len >= 1u << class)
+    while (!fixed && class < 5 && h->len >= 1u << class)
         class ++;
     h->body = code->steps;
     h->enter = (Step){.fn = fns[class][count], .pc = pc};

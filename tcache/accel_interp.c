@@ -2,8 +2,9 @@
 /*
  * "-accel interp": blocks of micro-ops, kept by key, and the loop that interprets
  * them.  What ops do is steps.c's; the passes run here too, so that they are under
- * the oracle's eye.  A block looks at its own source bytes when it is entered, so a
- * link to it is never wrong: what has changed is made again in the same place.
+ * the oracle's eye.  A block looks at its own source bytes when it is entered (or, if
+ * nobody may write them, whether they still are what nobody may write), so a link to it
+ * is never wrong: what has changed is made again in the same place.
  */
 #include "accel_interp.h"
 
@@ -164,6 +165,15 @@ static void read_block(InterpThread *t, TbKey key, u8 **bytes, u32 *len, u64 *ma
     t->step_pc = ~0ull;
 }
 
+/* Code that the guest cannot write need not be looked at each time. */
+static void block_watch(InterpThread *t, Env *env, Block *b)
+{
+    u8 writable = PAGE_WRITE | PAGE_SHARED;
+    bool fixed = !space_any(t->cache->space, b->key.pc, b->head.len, writable);
+
+    steps_head(&b->head, b->key.pc, b->code, fixed, env->cache->timed);
+}
+
 /* The block, as memory is now; b: to be replaced in its place, or NULL. */
 static Block *block_make(InterpThread *t, Env *env, TbKey key, Block *b)
 {
@@ -184,7 +194,7 @@ static Block *block_make(InterpThread *t, Env *env, TbKey key, Block *b)
     b->head.bytes = bytes;
     b->head.len = len;
     b->head.map = map;
-    steps_head(&b->head, key.pc, b->code, count);
+    block_watch(t, env, b);
     count_block(t->cache, t->ir, start);
     return b;
 }
@@ -235,6 +245,7 @@ static void refresh(InterpThread *t, Env *env, Block *b)
     if (h->map != ~0ull && space_check(c->space, b->key.pc, h->len, PAGE_EXEC) &&
         !memcmp(h->host, h->bytes, h->len)) {
         h->map = map;
+        block_watch(t, env, b);
         return;
     }
     c->invalidated++;

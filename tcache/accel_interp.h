@@ -17,7 +17,8 @@ InterpCache *interp_cache_new(const CacheOptions *options, const Guest *guest,
                               Space *space);
 /* Adds what threads do not count themselves. */
 void interp_cache_stats(InterpCache *c, CacheStats *s);
-/* The guest's map has changed: blocks look at it before they are next entered. */
+/* The guest's map has changed, or any code may have: blocks look at both before they
+ * are next entered. */
 void interp_cache_map(InterpCache *c);
 /* Threads drop their blocks when they next look. */
 void interp_cache_flush(InterpCache *c);

@@ -149,8 +149,10 @@ void cache_fence_i(Cache *c)
     gpointer key;
     GArray *pages;
 
-    if (c->interp)
+    if (c->interp) {
+        interp_cache_map(c->interp);
         return;
+    }
     pthread_mutex_lock(&c->lock);
     pages = g_array_new(FALSE, FALSE, sizeof(u64));
     g_hash_table_iter_init(&iter, c->pages);

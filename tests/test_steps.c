@@ -156,7 +156,7 @@ static void make_block(Block *b, Ir *ir, bool count)
 {
     b->code = steps_new(ir, &env, &steps_state, count);
     b->head = (StepHead){.host = nothing, .bytes = nothing, .map = map_now};
-    steps_head(&b->head, 0x100, b->code, count);
+    steps_head(&b->head, 0x100, b->code, false, count);
     free(ir);
 }
 
@@ -238,7 +238,7 @@ Test(steps, heads)
         host[i] = bytes[i] = (u8)(i * 37);
     for (u32 len = 0; len < sizeof host; len++) {
         b.head = (StepHead){.host = host, .bytes = bytes, .len = len, .map = map_now};
-        steps_head(&b.head, 0x100, b.code, false);
+        steps_head(&b.head, 0x100, b.code, false, false);
         for (u32 bit = 0; bit < 8 * sizeof host; bit++) {
             StepsEnd end = bit < 8 * len ? STEPS_STALE : STEPS_LINK;
 
@@ -252,4 +252,20 @@ Test(steps, heads)
         cr_assert_eq(steps_run(&env, &b.head.enter, &steps_state), STEPS_STALE);
         cr_assert_eq(steps_state.head, &b.head);
     }
+}
+
+/* Fixed code is only looked at when the map has changed. */
+Test(steps, fixed_head)
+{
+    u8 host[20] = {0}, bytes[20] = {1};
+    Block b;
+
+    make_loop(&b, false);
+    env.mxcsr = 0x1f80;
+    env.g[0] = 1;
+    b.head = (StepHead){.host = host, .bytes = bytes, .len = 20, .map = map_now};
+    steps_head(&b.head, 0x100, b.code, true, false);
+    cr_assert_eq(steps_run(&env, &b.head.enter, &steps_state), STEPS_LINK);
+    b.head.map--;
+    cr_assert_eq(steps_run(&env, &b.head.enter, &steps_state), STEPS_STALE);
 }
