@@ -273,9 +273,21 @@ MEANING __m128 f_ones(void)
 }
 
 #ifdef MEM
+/* When the load faults, the result's register must still be as it was.  Either the ones
+ * are made in one that no stencil's operand is in, or the load comes first. */
 MEANING Fpr op_fld32(u64 a)
 {
-    return f_d(_mm_move_ss(F_ONES, _mm_set_ss(MEM(float, a))));
+#ifdef __AVX__
+    register __m128 ones __asm__("xmm3") = F_ONES;
+
+    __asm__("" : "+x"(ones));
+    return f_d(_mm_move_ss(ones, _mm_set_ss(MEM(float, a))));
+#else
+    register __m128 low __asm__("xmm3") = _mm_set_ss(MEM(float, a));
+
+    __asm__ volatile("" : "+x"(low));
+    return f_d(_mm_move_ss(F_ONES, low));
+#endif
 }
 MEANING Fpr op_fld64(u64 a) { return _mm_set_sd(MEM(double, a)); }
 MEANING void op_fst32(u64 a, Fpr b) { MEM(float, a) = f_s(b)[0]; }

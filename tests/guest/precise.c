@@ -10,7 +10,7 @@
 #include <ucontext.h>
 #include "check.h"
 
-enum { STEPS = 12, POINTER = 31 };
+enum { STEPS = 14, POINTER = 31 };
 
 void run_steps(u64 **table); /* precise_steps.S */
 extern const u64 step_pc[STEPS];
@@ -52,7 +52,7 @@ static void model_grow(Model *m)
 /* What the step's access does to registers and the cell. */
 static void model_touch(Model *m, int step, u64 *value)
 {
-    switch (step % 6) {
+    switch (step % 7) {
     case 0: m->x[POINTER] = *value; break;
     case 1: *value = (*value & ~0xffffffffull) | (u32)m->x[5]; break;
     case 2: memcpy(&m->f[7], value, 8); break;
@@ -65,7 +65,13 @@ static void model_touch(Model *m, int step, u64 *value)
         m->f[4] = m->f[1] / m->f[3];
         m->flags |= m->f[4] * m->f[3] != m->f[1] || (u64)m->f[3] != 8;
         break;
-    default: m->x[10] = *value & 0xffff; break;
+    case 5: m->x[10] = *value & 0xffff; break;
+    default: {
+        u64 single = *value | 0xffffffff00000000;
+
+        memcpy(&m->f[11], &single, 8);
+        break;
+    }
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Straight code of twelve steps for precise.c.  x30: a table of addresses, one a step;
+/* Straight code of fourteen steps for precise.c.  x30: a table of addresses, one a step;
  * every other register begins as its number times 0x111 (f: as its number), grows a
- * little in each step, and then the step's address is used, in one of six ways. */
+ * little in each step, and then the step's address is used, in one of seven ways. */
 
 #define SAVE 288
 
@@ -101,7 +101,10 @@ run_steps:
     grow
     ld x31, k + 40(x30)
     touch lhu x10, 0(x31)
-    .set k, k + 48
+    grow
+    ld x31, k + 48(x30)
+    touch flw f11, 0(x31)
+    .set k, k + 56
     .endr
     each_saved ld, fld
     addi sp, sp, SAVE
