@@ -54,12 +54,15 @@ static int segv_code(const Task *t, u64 addr)
     return mem_mapped(t->process->mem, addr, 1) ? SEGV_ACCERR : SEGV_MAPERR;
 }
 
+/* Of an address that is not canonical the host says only that. */
 static void memory_trap(Task *t, const Trap *trap)
 {
+    u64 addr = trap->addr ? trap->addr : t->process->abi->accessed(t);
+
     if (trap->sig == SIGBUS)
         signal_force(t, SIGBUS, trap->code, trap->addr);
     else
-        signal_force(t, SIGSEGV, segv_code(t, trap->addr), trap->addr);
+        signal_force(t, SIGSEGV, segv_code(t, addr), addr);
 }
 
 static void handle(Task *t, TrapKind kind)
@@ -76,7 +79,7 @@ static void handle(Task *t, TrapKind kind)
         break;
     case TRAP_MEMORY: memory_trap(t, trap); break;
     case TRAP_MISALIGNED:
-        signal_force(t, SIGBUS, BUS_ADRALN, t->process->abi->misaligned(t));
+        signal_force(t, SIGBUS, BUS_ADRALN, t->process->abi->accessed(t));
         break;
     case TRAP_FENCE_I: cache_fence_i(t->process->cache); break;
     case TRAP_REQUEST: signal_deliver(t, 0); break;

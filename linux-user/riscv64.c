@@ -44,12 +44,13 @@ static void restart(Task *t)
     t->env->pc -= ECALL_SIZE;
 }
 
-static u64 misaligned(Task *t)
+static u64 accessed(Task *t)
 {
     u32 insn = 0;
 
-    guest_read(t, &insn, t->env->pc, sizeof insn);
-    return riscv64_amo_address(t->env, insn);
+    if (!guest_read(t, &insn, t->env->pc, sizeof insn))
+        guest_read(t, &insn, t->env->pc, 2); /* the last of its page */
+    return riscv64_accessed(t->env, insn);
 }
 
 /* ---- signal frames: struct rt_sigframe of arch/riscv/kernel/signal.c ---- */
@@ -209,7 +210,7 @@ const Abi abi_riscv64 = {
     .syscall = system_call,
     .set_result = set_result,
     .restart = restart,
-    .misaligned = misaligned,
+    .accessed = accessed,
     .push_frame = push_frame,
     .pop_frame = pop_frame,
     .return_code = return_code,

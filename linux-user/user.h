@@ -392,8 +392,8 @@ struct Abi {
     void (*clone_regs)(Env *to, const Env *from, const CloneArgs *a);
     void (*syscall)(Task *t); /* fills t->sys, moves pc behind the instruction */
     void (*set_result)(Task *t, i64 value);
-    void (*restart)(Task *t);   /* undoes syscall: to make it again */
-    u64 (*misaligned)(Task *t); /* address of the atomic access at pc */
+    void (*restart)(Task *t); /* undoes syscall: to make it again */
+    u64 (*accessed)(Task *t); /* the address that the instruction at pc asks for */
     /* Builds a frame and enters the handler; false: no stack to put it on. */
     bool (*push_frame)(Task *t, const SigAction *a, const siginfo_t *info, u64 mask,
                        u64 sp);

@@ -396,9 +396,10 @@ static void redirect(InterpThread *t, ucontext_t *context)
 /* Code that cannot be read: perhaps its first instruction can. */
 static void unreadable(InterpThread *t, Env *env, int sig, const siginfo_t *info)
 {
+    u64 page = ((u64)(uintptr_t)info->si_addr - env->base) & PAGE_MASK;
     bool step = t->step_pc == env->pc;
 
-    trap_memory(env, sig, info->si_code, env->pc, env->pc, false);
+    trap_memory(env, sig, info->si_code, env->pc, MAX(env->pc, page), false);
     if (!step)
         env->trap.kind = TRAP_NONE;
     t->step_pc = step ? ~0ull : env->pc;

@@ -346,6 +346,11 @@ static void promote(Cache *c, Env *env, u32 block)
     exec_unlock(c, env->thread);
 }
 
+static u64 trap_address(const TbExit *x)
+{
+    return x->next_page ? (x->pc & PAGE_MASK) + PAGE_SIZE : x->pc;
+}
+
 /* What leaving by this exit means.  True: exec_run ends with env->trap. */
 static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
 {
@@ -371,7 +376,7 @@ static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
     if (x->request)
         return false;
     if (x->kind == EXIT_TRAP) {
-        env->trap = (Trap){.kind = x->trap, .addr = x->pc};
+        env->trap = (Trap){.kind = x->trap, .addr = trap_address(x)};
         return x->trap != TRAP_NONE && x->trap != TRAP_REQUEST;
     }
     if (x->jump && c->tbs[x->tb].state == TB_ALIVE)
@@ -549,10 +554,13 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     if (c->check && check_host_fault(env, sig, info, context))
         return true;
     if (c->reader == env->thread) { /* in tb_gen, which cannot go on */
+        u64 page = ((u64)(uintptr_t)info->si_addr - env->base) & PAGE_MASK;
         sigset_t set;
 
-        env->trap = (Trap){
-            .kind = TRAP_MEMORY, .sig = sig, .code = info->si_code, .addr = env->pc};
+        env->trap = (Trap){.kind = TRAP_MEMORY,
+                           .sig = sig,
+                           .code = info->si_code,
+                           .addr = MAX(env->pc, page)};
         sigemptyset(&set);
         sigaddset(&set, sig);
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);

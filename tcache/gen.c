@@ -267,7 +267,8 @@ static void add_exits(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir)
                                           .tb = tb_number(c, tb),
                                           .kind = x->kind,
                                           .trap = x->trap,
-                                          .request = e->request};
+                                          .request = e->request,
+                                          .next_page = x->addr > x->pc};
     }
 }
 

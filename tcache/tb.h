@@ -39,6 +39,7 @@ typedef struct TbExit {
     u32 next; /* in that block's list; exit number + 1 */
     u8 kind, trap;
     bool request;
+    bool next_page; /* TRAP_FETCH: it is the page after pc's that cannot be read */
 } TbExit;
 
 /* One block on one guest page. */

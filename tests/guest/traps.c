@@ -103,9 +103,12 @@ static void check_segv(void)
     CHECK_EQ(seen.addr, page + 5);
     TRAP(4, "ld t0, -8(%1)", "r"(8));
     CHECK_EQ(seen.addr, 0);
-    TRAP(4, "ld t0, 0(%1)", "r"(0x7ffffffffffff000));
+    TRAP(4, "ld t0, 0(%1)", "r"(0x7ffffffffffff000)); /* the host cannot say this */
+    CHECK_EQ(seen.addr, 0x7ffffffffffff000);
+    CHECK_EQ(seen.code, SEGV_MAPERR);
     TRAP(4, "sd t0, 0(%1)", "r"(0xffffffffffffff00));
-    TRAP(4, "fsd ft0, 0(%1)", "r"(0x8000000000000000));
+    TRAP(4, "fsd ft0, -8(%1)", "r"(0x8000000000000000));
+    CHECK_EQ(seen.addr, 0x7ffffffffffffff8);
     TRAP(4, "lr.d t0, (%1)", "r"(page));
     CHECK_EQ(seen.addr, page);
     TRAP(4, "amoswap.d t0, t1, (%1)", "r"(page));
@@ -135,6 +138,39 @@ static void check_jumps(void)
     CHECK_EQ(seen.code, SEGV_MAPERR);
     jump_to((u64)page + 1);
     CHECK_EQ(seen.count, 4);
+}
+
+/* Before the end of code, the first half of an instruction. */
+static void check_half(char *end)
+{
+    *(short *)(end - 2) = 0x13;
+    __asm__ volatile("fence.i" ::: "memory");
+    skip = 0;
+    ((void (*)(void))(end - 2))();
+    CHECK_EQ(seen.pc, end - 2);
+    CHECK_EQ(seen.addr, end);
+}
+
+static void check_halves(void)
+{
+    int fd = memfd_create("half", 0);
+    char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    handle(SIGSEGV, 0);
+    mprotect(p + PAGE, PAGE, PROT_READ);
+    check_half(p + PAGE);
+    CHECK_EQ(seen.code, SEGV_ACCERR);
+    munmap(p + PAGE, PAGE);
+    check_half(p + PAGE);
+    CHECK_EQ(seen.code, SEGV_MAPERR);
+    CHECK_EQ(ftruncate(fd, PAGE), 0);
+    p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    handle(SIGBUS, 0);
+    check_half(p + PAGE);
+    CHECK_EQ(seen.sig, SIGBUS);
+    CHECK_EQ(seen.count, 1);
+    close(fd);
 }
 
 static void check_bus(void)
@@ -250,6 +286,7 @@ int main(void)
     check_break();
     check_segv();
     check_jumps();
+    check_halves();
     check_bus();
     check_misaligned();
     check_alternate_stack();

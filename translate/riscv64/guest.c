@@ -91,11 +91,11 @@ static void dump(FILE *f, const Env *env)
     dump_registers(f, env, F0);
 }
 
-u64 riscv64_amo_address(const Env *env, u32 bits)
+u64 riscv64_accessed(const Env *env, u32 bits)
 {
-    u8 r = insn_arg(insn_lookup(bits), bits).rs1;
+    Arg a = insn_arg(insn_lookup(bits), bits);
 
-    return r ? env->g[r] : 0;
+    return (a.rs1 ? env->g[a.rs1] : 0) + (u64)(i64)a.imm;
 }
 
 const Guest guest_riscv64 = {

@@ -32,8 +32,8 @@ enum { CACHE_BLOCK = 64 };       /* of cbo.*, in bytes */
 
 /* ---- guest.c ---- */
 
-/* TRAP_MISALIGNED: the address that the atomic instruction insn asked for. */
-u64 riscv64_amo_address(const Env *env, u32 insn);
+/* The address that insn, which reads or writes memory, asks for. */
+u64 riscv64_accessed(const Env *env, u32 insn);
 
 /* ---- debug.c ---- */
 
