@@ -161,6 +161,9 @@ enum {
 #define EXT_ZBB         (1ull << 4)
 #define EXT_ZBS         (1ull << 5)
 #define EXT_ZICBOZ      (1ull << 6)
+#define EXT_ZFH         (1ull << 27)
+#define EXT_ZFHMIN      (1ull << 28)
+#define EXT_ZFA         (1ull << 32)
 #define EXT_ZICOND      (1ull << 35)
 #define EXT_ZIHINTPAUSE (1ull << 36)
 #define MISALIGNED_FAST 3
@@ -173,8 +176,8 @@ static bool hwprobe(const Process *p, i64 key, u64 *value)
     case KEY_MIMPID: *value = 0; return true;
     case KEY_BASE_BEHAVIOR: *value = BASE_IMA; return true;
     case KEY_IMA_EXT_0:
-        *value = EXT_FD | EXT_C | EXT_ZBA | EXT_ZBB | EXT_ZBS | EXT_ZICBOZ |
-                 EXT_ZICOND | EXT_ZIHINTPAUSE;
+        *value = EXT_FD | EXT_C | EXT_ZBA | EXT_ZBB | EXT_ZBS | EXT_ZICBOZ | EXT_ZFH |
+                 EXT_ZFHMIN | EXT_ZFA | EXT_ZICOND | EXT_ZIHINTPAUSE;
         return true;
     case KEY_MISALIGNED_SCALAR_PERF:
     case KEY_CPUPERF_0: *value = MISALIGNED_FAST; return true;
@@ -188,7 +191,8 @@ static bool hwprobe(const Process *p, i64 key, u64 *value)
 static void cpuinfo(FILE *f, const Process *p)
 {
     fputs("isa\t\t: rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_"
-          "zihintpause_zba_zbb_zbs\nmmu\t\t: sv48\nmvendorid\t: 0x0\nmarchid\t\t: "
+          "zihintpause_zfa_zfh_zfhmin_zba_zbb_zbs\nmmu\t\t: sv48\nmvendorid\t: "
+          "0x0\nmarchid\t\t: "
           "0x0\nmimpid\t\t: 0x0\n",
           f);
 }

@@ -37,7 +37,7 @@ const StencilSet *stencils_pick(bool base)
 {
     if (!base && CPU_FEATURE_ACTIVE(AVX2) && CPU_FEATURE_ACTIVE(BMI1) &&
         CPU_FEATURE_ACTIVE(BMI2) && CPU_FEATURE_ACTIVE(FMA) &&
-        CPU_FEATURE_ACTIVE(LZCNT))
+        CPU_FEATURE_ACTIVE(F16C) && CPU_FEATURE_ACTIVE(LZCNT))
         return &stencils_v3;
     return &stencils_base;
 }

@@ -32,6 +32,57 @@ MEANING u32 f_mxcsr_of_flags(u64 flags)
     return (u32)((F_REVERSED >> (flags & 15) * 4 & 15) << 2 | (flags >> 4 & 1));
 }
 
+/* ---- rounding, for what the host may lack ---- */
+
+#define F_NAN_H 0xffffffffffff7e00ull
+#define F_BOX_H 0xffffffffffff0000ull
+
+/* Rounding modes as numbers: to even, to zero, down, up; and ties away from zero. */
+enum { F_RNE, F_RTZ, F_RDN, F_RUP, F_RMM };
+MEANING u32 f_mode(u32 csr) { return 0x78 >> (csr >> 13 & 3) * 2 & 3; }
+
+/* One more in magnitude?  rest is what is cut off, half its half-way mark. */
+MEANING bool f_rounds_up(u32 mode, bool neg, bool odd, u64 rest, u64 half)
+{
+    switch (mode) {
+    case F_RNE: return rest > half || (rest == half && odd);
+    case F_RMM: return rest >= half;
+    case F_RTZ: return false;
+    default: return rest && neg == (mode == F_RDN);
+    }
+}
+
+/* The double v as a half, canonical; *csr gets MXCSR's flags. */
+MEANING u64 f_half(u64 v, u32 mode, u32 *csr)
+{
+    u64 sign = v >> 48 & 0x8000, frac = v & ((1ull << 52) - 1), sig = frac | 1ull << 52;
+    i32 exp = (i32)(v >> 52 & 0x7ff) - 1023 + 15, below = exp < 1 ? 1 - exp : 0;
+    i32 drop = below < 18 ? 42 + below : 60;
+    u64 half = 1ull << (drop - 1), rest = sig & (2 * half - 1), bits = sig >> drop;
+    bool tiny;
+
+    if (exp == 0x7ff - 1023 + 15 && frac) {
+        *csr |= frac >> 51 ? 0 : _MM_EXCEPT_INVALID;
+        return F_NAN_H;
+    }
+    if (exp == 0x7ff - 1023 + 15 || v << 1 == 0)
+        return F_BOX_H | sign | (v << 1 ? 0x7c00 : 0);
+    bits += f_rounds_up(mode, sign, bits & 1, rest, half);
+    bits += below ? 0 : (u64)(exp - 1) << 10; /* with the hidden bit */
+    if (bits >= 0x7c00) {
+        *csr |= _MM_EXCEPT_OVERFLOW | _MM_EXCEPT_INEXACT;
+        return F_BOX_H | sign | (0x7bff + f_rounds_up(mode, sign, true, 1, 1));
+    }
+    /* below the normal numbers, and still so when rounded with all its bits */
+    tiny = exp < 0 || (exp == 0 &&
+                       (sig >> 42) + f_rounds_up(mode, sign, sig >> 42 & 1,
+                                                 sig & ((1ull << 42) - 1), 1ull << 41) <
+                           1 << 11);
+    if (rest)
+        *csr |= _MM_EXCEPT_INEXACT | (tiny ? _MM_EXCEPT_UNDERFLOW : 0);
+    return F_BOX_H | sign | bits;
+}
+
 /* ---- moves and arithmetic ---- */
 MEANING u64 op_mov(u64 a) { return a; }
 MEANING u64 op_add(u64 a, u64 b) { return a + b; }
@@ -460,6 +511,7 @@ F_COMPARE(fle_s, _mm_comige_ss(f_s(b), f_s(a)))
     }
 F_CLASS(op_fclass_d, u64, 52, 0x7ff)
 F_CLASS(op_fclass_s, u32, 23, 0xff)
+F_CLASS(op_fclass_h, u16, 10, 0x1f)
 #undef F_CLASS
 
 MEANING u64 op_fmv_x_d(Fpr a) { return f_raw(a); }
@@ -497,6 +549,49 @@ MEANING Fpr op_fcvt_s_lu(u64 a)
     h = op_fcvt_s_l(a >> 1 | (a & 1));
     return op_fadd_s(h, h);
 }
+
+/* ---- half precision: hardware's where the set has it ---- */
+
+MEANING u32 f_unbox_h(Fpr a)
+{
+    return (u32)((i64)f_raw(a) >> 16 == -1 ? f_raw(a) & 0xffff : F_NAN_H & 0xffff);
+}
+#ifdef __F16C__
+MEANING Fpr op_fcvt_s_h(Fpr a)
+{
+    return f_d(_mm_move_ss(F_ONES, _mm_cvtph_ps(_mm_cvtsi32_si128((i32)f_unbox_h(a)))));
+}
+MEANING Fpr op_fcvt_h_s(Fpr a)
+{
+    __m128 alone = _mm_move_ss(_mm_setzero_ps(), f_s(a));
+    u32 r = (u32)_mm_cvtsi128_si32(_mm_cvtps_ph(alone, _MM_FROUND_CUR_DIRECTION));
+
+    return f_bits(F_BOX_H | ((r & 0x7fff) > 0x7c00 ? F_NAN_H : r));
+}
+#else
+MEANING Fpr op_fcvt_s_h(Fpr a)
+{
+    u32 h = f_unbox_h(a), sign = (h & 0x8000) << 16, bits = (h & 0x7fff) << 13;
+    Fpr r;
+
+    if (bits < 0x7c00 << 13) /* exponents made the single's: * 2^(127 - 15) */
+        r = op_fmul_s(f_bits(bits), f_bits(0x77800000));
+    else if (bits == 0x7c00 << 13)
+        r = f_bits(0x7f800000);
+    else
+        r = op_fadd_s(f_bits(bits | 0x7f800000), f_bits(0)); /* signals, if it does */
+    return f_bits(F_BOX | f_raw(r) | sign);
+}
+MEANING Fpr op_fcvt_h_s(Fpr a)
+{
+    u64 v = f_raw(op_fcvt_d_s(a));
+    u32 csr = f_getcsr();
+    u64 r = f_half(v, f_mode(csr), &csr);
+
+    f_setcsr(csr);
+    return f_bits(r);
+}
+#endif
 
 /*
  * To integer, saturating; NaN gives the greatest value.  Out of range is invalid
@@ -576,10 +671,10 @@ F_TO_U64(op_fcvtz_lu_s, s, 0xffffffff5f000000, F_CVTT_S)
 /* Rounding: 0 to even, 1 to zero, 2 down, 3 up; MXCSR.RC has them as 0 3 1 2. */
 MEANING u64 op_fround(u64 a)
 {
-    u32 csr = f_getcsr(), rc = csr >> 13 & 3;
+    u32 csr = f_getcsr();
 
     f_setcsr((csr & ~(3u << 13)) | (u32)(0x9c >> (a & 3) * 2 & 3) << 13);
-    return 0x78 >> rc * 2 & 3;
+    return f_mode(csr);
 }
 MEANING u64 op_fget(void) { return f_flags_of_mxcsr(f_getcsr()); }
 /* Setting what is set already, as after a quiet comparison, is left out. */

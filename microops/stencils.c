@@ -94,6 +94,9 @@ F_FF(fmin_d) F_FF(fmax_d) F_FF(fmin_s) F_FF(fmax_s)
 F_FF(fsgnj_d) F_FF(fsgnjn_d) F_FF(fsgnjx_d) F_FF(fsgnj_s) F_FF(fsgnjn_s)
 F_FF(fsgnjx_s) F_F(fneg_d) F_F(fabs_d) F_F(fneg_s) F_F(fabs_s)
 R_F(fclass_d) R_F(fclass_s) F_F(fcvt_s_d) F_F(fcvt_d_s)
+#ifdef __F16C__
+F_F(fcvt_s_h) F_F(fcvt_h_s)
+#endif
 F_R(fcvt_d_wu) F_R(fcvt_d_lu) F_R(fcvt_s_wu) F_R(fcvt_s_lu)
 R_F(fcvt_w_d) R_F(fcvt_l_d) 
 R_F(fcvt_w_s) R_F(fcvt_l_s) 

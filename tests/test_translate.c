@@ -50,7 +50,7 @@ Test(decode, slots_miss_nothing)
 
 /* ---- the disassembler and binutils ---- */
 
-#define ARCH "rv64gc_zba_zbb_zbs_zicbom_zicboz_zicbop_zihintpause"
+#define ARCH "rv64gc_zfh_zba_zbb_zbs_zicbom_zicboz_zicbop_zihintpause"
 
 static FILE *objdump(const char *dir)
 {
@@ -84,6 +84,12 @@ static bool not_ours(const char *text)
 /* We know these and binutils 2.40 does not. */
 static bool newer(const char *text)
 {
+    static const char *const zfa[] = {"fli.",      "fminm.", "fmaxm.", "fround.",
+                                      "froundnx.", "fleq.",  "fltq.",  "fcvtmod."};
+
+    for (size_t i = 0; i < ARRAY_SIZE(zfa); i++)
+        if (strncmp(text, zfa[i], strlen(zfa[i])) == 0)
+            return true;
     return strncmp(text, "czero.", 6) == 0 ||
            (strncmp(text, "fcvt.d.", 7) == 0 && strlen(strrchr(text, ',')) > 3);
 }

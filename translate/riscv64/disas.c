@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include "riscv64.h"
 
@@ -94,16 +95,31 @@ static void add_rounding(Text *t, u8 rm, u8 usual)
 static void word_rm(Text *t, const Arg *a, u64 pc) { add_rounding(t, a->rm, RM_DYN); }
 static void word_rm0(Text *t, const Arg *a, u64 pc) { add_rounding(t, a->rm, RM_RNE); }
 
+static void word_rtz(Text *t, const Arg *a, u64 pc) { add(t, "rtz"); }
+
+static void word_fconst(Text *t, const Arg *a, u64 pc)
+{
+    double value = riscv64_fli[a->rs1];
+
+    if (a->rs1 == FLI_MIN)
+        add(t, "min");
+    else if (isnan(value) || isinf(value))
+        add(t, isnan(value) ? "nan" : "inf");
+    else
+        add(t, "%a", value);
+}
+
 static const struct {
     const char *word;
     void (*add)(Text *t, const Arg *a, u64 pc);
 } words[] = {
-    {"rd", word_rd},       {"rs1", word_rs1},     {"rs2", word_rs2},
-    {"fd", word_fd},       {"fs1", word_fs1},     {"fs2", word_fs2},
-    {"fs3", word_fs3},     {"sp", word_sp},       {"imm", word_imm},
-    {"dest", word_dest},   {"csr", word_csr},     {"zimm", word_zimm},
-    {"shamt", word_shamt}, {"upper", word_upper}, {"pred", word_pred},
-    {"succ", word_succ},   {"rm", word_rm},       {"rm0", word_rm0},
+    {"rd", word_rd},       {"rs1", word_rs1},       {"rs2", word_rs2},
+    {"fd", word_fd},       {"fs1", word_fs1},       {"fs2", word_fs2},
+    {"fs3", word_fs3},     {"sp", word_sp},         {"imm", word_imm},
+    {"dest", word_dest},   {"csr", word_csr},       {"zimm", word_zimm},
+    {"shamt", word_shamt}, {"upper", word_upper},   {"pred", word_pred},
+    {"succ", word_succ},   {"rm", word_rm},         {"rm0", word_rm0},
+    {"rtz", word_rtz},     {"fconst", word_fconst},
 };
 
 static size_t word_length(const char *s)

@@ -2,9 +2,11 @@
 /*
  * Arithmetic in the one rounding mode that the host lacks: to nearest, ties away from
  * zero (RMM).  Exact results are made in integers, rounded once, and their flags added
- * to MXCSR's.  Everything else about floating point is the ops' (microops/ops.h).
+ * to MXCSR's.  What Zfh and Zfa have and the ops lack is here, too.  Everything else
+ * about floating point is the ops' (microops/ops.h).
  */
 #include <xmmintrin.h>
+#include "../../microops/ops.h"
 #include "riscv64.h"
 
 typedef struct Format {
@@ -322,3 +324,73 @@ static u64 to_int(const Range *r, Num n)
     HELP(fcvt_lu_##sfx, to_int(&range_lu, IN(a)))
 TO_INT(d, IN_D)
 TO_INT(s, IN_S)
+
+/* ---- Zfh, Zfa ---- */
+
+static u32 mode_of(u64 rm) { return rm == RM_DYN ? f_mode(_mm_getcsr()) : (u32)rm; }
+
+u64 help_fcvt_h_d(Env *env, u64 a, u64 rm, u64 c)
+{
+    u32 flags = 0;
+    u64 half = f_half(a, mode_of(rm), &flags);
+
+    accrue(flags);
+    return half;
+}
+
+/* A double's significand, and how many of its bits are below 1; more than 60 are 60. */
+typedef struct Fixed {
+    bool neg, special; /* special: infinity or NaN */
+    u64 sig;
+    int fraction;
+} Fixed;
+
+static Fixed fixed(u64 bits)
+{
+    int exp = (int)(bits >> 52 & 0x7ff) - 1023;
+    u64 sig = (bits & ((1ull << 52) - 1)) | 1ull << 52;
+
+    return (Fixed){bits >> 63, exp == 1024, bits << 1 ? sig : 0, MIN(52 - exp, 60)};
+}
+
+static u64 below_one(Fixed f)
+{
+    return f.fraction > 0 ? f.sig & ((1ull << f.fraction) - 1) : 0;
+}
+
+u64 help_fround(Env *env, u64 a, u64 inexact, u64 rm)
+{
+    Fixed f = fixed(a);
+    u64 rest = below_one(f), whole, bits;
+    double rounded;
+
+    if (f.special)
+        return pack(&format_d, unpack(&format_d, a));
+    if (!rest)
+        return a;
+    whole = f.sig >> f.fraction;
+    whole += f_rounds_up(mode_of(rm), f.neg, whole & 1, rest, 1ull << (f.fraction - 1));
+    rounded = (double)(i64)whole; /* exact */
+    memcpy(&bits, &rounded, sizeof(bits));
+    accrue(inexact ? _MM_EXCEPT_INEXACT : 0);
+    return bits | (u64)f.neg << 63;
+}
+
+/* Truncated, modulo 2^32; out of range is invalid all the same. */
+u64 help_fcvtmod_w_d(Env *env, u64 a, u64 b, u64 c)
+{
+    Fixed f = fixed(a);
+    int shift = -f.fraction; /* of the significand to the left */
+    u64 v;
+
+    if (f.special || shift > 31) {
+        accrue(_MM_EXCEPT_INVALID);
+        return 0;
+    }
+    v = shift >= 0 ? f.sig << shift : f.sig >> -shift;
+    if (shift >= 0 || v > (u64)INT32_MAX + f.neg)
+        accrue(_MM_EXCEPT_INVALID);
+    else if (below_one(f))
+        accrue(_MM_EXCEPT_INEXACT);
+    return (u64)(i32)(f.neg ? -v : v);
+}

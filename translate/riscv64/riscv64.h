@@ -162,6 +162,36 @@ static inline Val x_in(Dis *d, u8 r) { return r ? r : ir_const(d->ir, 0); }
 /* A place for an integer result that must be computed even for x0. */
 static inline Val x_out(Dis *d, u8 r) { return r ? r : ir_temp(d->ir); }
 
+/* ---- trans_fd.c: what Zfh and Zfa have in common with F and D ---- */
+
+typedef enum Rounding {
+    ROUND_HOST, /* as MXCSR says */
+    ROUND_SET,  /* by the mode in the instruction */
+    ROUND_AWAY, /* RMM */
+    ROUND_BAD,
+} Rounding;
+
+Rounding fd_rounding(const Dis *d, u8 rm);
+/* What lies between the two is done in mode rm if how is ROUND_SET. */
+Val fd_round_begin(Dis *d, Rounding how, u8 rm);
+void fd_round_end(Dis *d, Val begun);
+
+static inline Val f_reg(u8 r) { return (Val)(F0 + r); }
+Val fd_unboxed(Dis *d, u8 r); /* a register as a boxed single */
+Val fd_raw(Dis *d, Val f);    /* the bits of f, an integer */
+Val fd_half(Dis *d, u8 r);    /* a register as a single, from a boxed half */
+Val fd_double(Dis *d, Val v); /* a single as a double */
+/* rd = in, a double, as a half. */
+void fd_narrow(Dis *d, u8 rd, Val in, Rounding how, u8 rm);
+/* rd = in, converted by op, or by truncating when the instruction says RTZ, or away. */
+bool fd_to_int(Dis *d, const Arg *a, OpCode op, OpCode truncating, int away, Val in);
+
+/* ---- trans_zfa.c ---- */
+
+/* What fli's numbers mean; FLI_MIN's is the format's smallest normal number. */
+enum { FLI_MIN = 1, FLI_COUNT = 32 };
+extern const double riscv64_fli[FLI_COUNT];
+
 /* ---- helpers: csr.c, fp.c ---- */
 
 enum {

@@ -6,18 +6,9 @@
  */
 #include "riscv64.h"
 
-static Val f_reg(u8 r) { return (Val)(F0 + r); }
-
 /* ---- rounding ---- */
 
-typedef enum Rounding {
-    ROUND_HOST, /* as MXCSR says */
-    ROUND_SET,  /* by the mode in the instruction */
-    ROUND_AWAY, /* RMM */
-    ROUND_BAD,
-} Rounding;
-
-static Rounding rounding(const Dis *d, u8 rm)
+Rounding fd_rounding(const Dis *d, u8 rm)
 {
     if (rm <= RM_RUP)
         return ROUND_SET;
@@ -28,8 +19,7 @@ static Rounding rounding(const Dis *d, u8 rm)
     return d->key.flags == FRM_AWAY ? ROUND_AWAY : ROUND_HOST;
 }
 
-/* One op under the instruction's rounding mode. */
-static void gen_rounded(Dis *d, Rounding how, u8 rm, OpCode op, Val out, const Val *in)
+Val fd_round_begin(Dis *d, Rounding how, u8 rm)
 {
     Val old = VAL_NONE;
 
@@ -37,16 +27,29 @@ static void gen_rounded(Dis *d, Rounding how, u8 rm, OpCode op, Val out, const V
         old = ir_temp(d->ir);
         gen_fround(d->ir, old, ir_const(d->ir, rm));
     }
+    return old;
+}
+
+void fd_round_end(Dis *d, Val begun)
+{
+    if (begun != VAL_NONE)
+        gen_fround(d->ir, ir_temp(d->ir), begun);
+}
+
+/* One op under the instruction's rounding mode. */
+static void gen_rounded(Dis *d, Rounding how, u8 rm, OpCode op, Val out, const Val *in)
+{
+    Val begun = fd_round_begin(d, how, rm);
+
     ir_gen(d->ir, op, out, in[0], in[1], in[2], 0, 0);
-    if (how == ROUND_SET)
-        gen_fround(d->ir, ir_temp(d->ir), old);
+    fd_round_end(d, begun);
 }
 
 /* ---- operands and results ---- */
 
 static bool is_single(OpCode op) { return op_desc[op].flags & BOX; }
 
-static Val unboxed(Dis *d, u8 r)
+Val fd_unboxed(Dis *d, u8 r)
 {
     Val v = ir_ftemp(d->ir);
 
@@ -54,7 +57,10 @@ static Val unboxed(Dis *d, u8 r)
     return v;
 }
 
-static Val f_in(Dis *d, u8 r, bool single) { return single ? unboxed(d, r) : f_reg(r); }
+static Val f_in(Dis *d, u8 r, bool single)
+{
+    return single ? fd_unboxed(d, r) : f_reg(r);
+}
 
 /* Two operands; the same register is unboxed once. */
 static void f_in2(Dis *d, const Arg *a, bool single, Val in[2])
@@ -72,7 +78,7 @@ static void canonical(Dis *d, Val v, bool single)
 }
 
 /* Raw bits of a floating-point operand, for a helper. */
-static Val raw(Dis *d, Val f)
+Val fd_raw(Dis *d, Val f)
 {
     Val v;
 
@@ -86,7 +92,7 @@ static Val raw(Dis *d, Val f)
 /* out = helper(in...); floating-point values as raw bits. */
 static void soft_to_x(Dis *d, int helper, Val out, const Val *in)
 {
-    gen_call(d->ir, out, raw(d, in[0]), raw(d, in[1]), raw(d, in[2]), helper);
+    gen_call(d->ir, out, fd_raw(d, in[0]), fd_raw(d, in[1]), fd_raw(d, in[2]), helper);
 }
 
 static void soft_to_f(Dis *d, int helper, Val out, const Val *in)
@@ -101,7 +107,7 @@ static void soft_to_f(Dis *d, int helper, Val out, const Val *in)
 
 static bool arith(Dis *d, const Arg *a, OpCode op, int away, int n)
 {
-    Rounding how = rounding(d, a->rm);
+    Rounding how = fd_rounding(d, a->rm);
     Val in[3] = {VAL_NONE, VAL_NONE, VAL_NONE};
 
     if (how == ROUND_BAD)
@@ -148,7 +154,7 @@ static Val negated(Dis *d, Val v, bool single)
 static bool fused(Dis *d, const Arg *a, OpCode op, int away, bool neg_product,
                   bool neg_sum)
 {
-    Rounding how = rounding(d, a->rm);
+    Rounding how = fd_rounding(d, a->rm);
     bool single = is_single(op);
     Val in[3];
 
@@ -229,7 +235,7 @@ TRANS(fsgnjx_d, sign(d, a, OP_fsgnjx_d, OP_fabs_d))
 bool trans_fclass_s(Dis *d, const Arg *a)
 {
     if (a->rd)
-        gen_fclass_s(d->ir, a->rd, unboxed(d, a->rs1));
+        gen_fclass_s(d->ir, a->rd, fd_unboxed(d, a->rs1));
     return true;
 }
 
@@ -289,7 +295,7 @@ TRANS(fsd, store(d, a, OP_fst64))
 
 bool trans_fcvt_s_d(Dis *d, const Arg *a)
 {
-    Rounding how = rounding(d, a->rm);
+    Rounding how = fd_rounding(d, a->rm);
     Val in[3] = {f_reg(a->rs1), VAL_NONE, VAL_NONE};
 
     if (how == ROUND_BAD)
@@ -305,9 +311,9 @@ bool trans_fcvt_s_d(Dis *d, const Arg *a)
 
 bool trans_fcvt_d_s(Dis *d, const Arg *a) /* exact */
 {
-    if (rounding(d, a->rm) == ROUND_BAD)
+    if (fd_rounding(d, a->rm) == ROUND_BAD)
         return false;
-    gen_fcvt_d_s(d->ir, f_reg(a->rd), unboxed(d, a->rs1));
+    gen_fcvt_d_s(d->ir, f_reg(a->rd), fd_unboxed(d, a->rs1));
     gen_fcanon_d(d->ir, f_reg(a->rd), f_reg(a->rd));
     return true;
 }
@@ -316,7 +322,7 @@ bool trans_fcvt_d_s(Dis *d, const Arg *a) /* exact */
 
 static bool from_int(Dis *d, const Arg *a, OpCode op, int away, OpCode widen)
 {
-    Rounding how = rounding(d, a->rm);
+    Rounding how = fd_rounding(d, a->rm);
     Val in[3] = {x_in(d, a->rs1), VAL_NONE, VAL_NONE}, bits;
 
     if (how == ROUND_BAD)
@@ -334,7 +340,7 @@ static bool from_int(Dis *d, const Arg *a, OpCode op, int away, OpCode widen)
 
 static bool from_int_exact(Dis *d, const Arg *a, OpCode op)
 {
-    if (rounding(d, a->rm) == ROUND_BAD)
+    if (fd_rounding(d, a->rm) == ROUND_BAD)
         return false;
     ir_gen(d->ir, op, f_reg(a->rd), x_in(d, a->rs1), VAL_NONE, VAL_NONE, 0, 0);
     return true;
@@ -351,22 +357,25 @@ TRANS(fcvt_d_lu, from_int(d, a, OP_fcvt_d_lu, HELPER_away_fcvt_d_lu, OP_mov))
 
 /* ---- to integers: the flags count even for x0 ---- */
 
+bool fd_to_int(Dis *d, const Arg *a, OpCode op, OpCode truncating, int away, Val in)
+{
+    Rounding how = fd_rounding(d, a->rm);
+    Val ins[3] = {in, VAL_NONE, VAL_NONE}, out = x_out(d, a->rd);
+
+    if (how == ROUND_AWAY)
+        soft_to_x(d, away, out, ins);
+    else if (a->rm == RM_RTZ)
+        ir_gen(d->ir, truncating, out, in, VAL_NONE, VAL_NONE, 0, 0);
+    else
+        gen_rounded(d, how, a->rm, op, out, ins);
+    return true;
+}
+
 static bool to_int(Dis *d, const Arg *a, OpCode op, OpCode truncating, int away,
                    bool single)
 {
-    Rounding how = rounding(d, a->rm);
-    Val in[3] = {VAL_NONE, VAL_NONE, VAL_NONE}, out = x_out(d, a->rd);
-
-    if (how == ROUND_BAD)
-        return false;
-    in[0] = f_in(d, a->rs1, single);
-    if (how == ROUND_AWAY)
-        soft_to_x(d, away, out, in);
-    else if (a->rm == RM_RTZ)
-        ir_gen(d->ir, truncating, out, in[0], VAL_NONE, VAL_NONE, 0, 0);
-    else
-        gen_rounded(d, how, a->rm, op, out, in);
-    return true;
+    return fd_rounding(d, a->rm) != ROUND_BAD &&
+           fd_to_int(d, a, op, truncating, away, f_in(d, a->rs1, single));
 }
 
 #define TO_INT(to, from, single)                                      \
