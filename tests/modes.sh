@@ -14,6 +14,6 @@ mode_set() {
     *) echo "mode $1? default small step hot interp baseline check" >&2; return 1 ;;
     esac
     case $TESSERA in
-    *qemu-riscv64*) mode_args="-cpu rv64,zba=true,zbb=true,zbs=true" ;;
+    *qemu-riscv64*) mode_args="-cpu rv64,zba=true,zbb=true,zbs=true,Zfh=true" ;;
     esac
 }

@@ -4,7 +4,7 @@
  * address, destination or mode gets instructions before it that give it one.
  *
  * Left out because qemu-riscv64 7.2 differs or has no fixed answer:
- *   czero.*, cbo.*    not implemented there (made with --beyond)
+ *   czero.*, cbo.*, Zfa  not implemented there (made with --beyond)
  *   ctzw              looks above bit 31 there when the low half is 0 (made non-zero)
  *   lr.d then sc.w    (or the other way round) may succeed or fail: a sequence has
  *                     only one of the two widths
@@ -44,7 +44,8 @@ static bool is(const InsnDesc *desc, const char *prefix)
 
 static bool left_out(Maker *m, const InsnDesc *desc)
 {
-    static const char *const beyond[] = {"czero", "cbo"};
+    static const char *const beyond[] = {"czero",  "cbo",  "fli_",  "fminm_", "fmaxm_",
+                                         "fround", "fleq", "fltq_", "fcvtmod"};
 
     if (!desc->operands || is(desc, "ecall") || is(desc, "ebreak") ||
         is(desc, "c_ebreak") || is(desc, "c_unimp"))

@@ -90,7 +90,8 @@ Run run_mode(const Tester *t, const Mode *mode) { return run(t, t->tessera, mode
 
 Run run_reference(const Tester *t)
 {
-    static const Mode qemu = {"qemu", {"-cpu", "rv64,zba=true,zbb=true,zbs=true"}, 0};
+    static const Mode qemu = {
+        "qemu", {"-cpu", "rv64,zba=true,zbb=true,zbs=true,Zfh=true"}, 0};
     static const Mode interp = {"interp", {"-accel", "interp"}, 0};
 
     return t->options.beyond ? run(t, t->tessera, &interp) : run(t, t->qemu, &qemu);

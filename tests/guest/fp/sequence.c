@@ -33,6 +33,15 @@ static u8 pick_f(Sequence *s) { return s->fs[random_below(&s->random, COUNT(s->f
 
 /* ---- items: a word each ---- */
 
+static bool has_halves(const Options *o) { return option_lists(o->family, "zfh"); }
+
+static Format random_format(Sequence *s)
+{
+    Format least = has_halves(s->options) ? FMT_H : FMT_S;
+
+    return (Format)(least + random_below(&s->random, FMT_D + 1 - least));
+}
+
 static bool usually(Sequence *s) { return random_below(&s->random, 8) != 0; }
 
 static const Insn *pick_insn(Sequence *s)
@@ -75,6 +84,17 @@ static u32 csr(Sequence *s, u32 number, u32 function, u32 source)
     return 0x73 | number << 20 | function << 12 | source << 15 | (u32)pick_x(s) << 7;
 }
 
+static u32 memory(Sequence *s, bool store, const char **text)
+{
+    static const char *const names[2][3] = {{"flh", "flw", "fld"},
+                                            {"fsh", "fsw", "fsd"}};
+    Format f = random_format(s);
+    u32 word = encode(store ? code_fsd : code_fld, pick_f(s), X_A1, slot_offset(s));
+
+    *text = names[store][f];
+    return word - ((u32)(FMT_D - f) << 12);
+}
+
 static u32 other(Sequence *s, const char **text)
 {
     enum { CSRRW = 1, CSRRS = 2, CSRRWI = 5 };
@@ -87,13 +107,9 @@ static u32 other(Sequence *s, const char **text)
     case 3: *text = "fsrmi"; return csr(s, FRM, CSRRWI, random_below(r, MODES));
     case 4: *text = "frcsr"; return csr(s, FCSR, CSRRS, 0);
     case 5:
-        *text = "fsw";
-        return encode(code_fsd, pick_f(s), X_A1, slot_offset(s)) ^ 0x1000;
     case 6:
-        *text = "flw";
-        return encode(code_fld, pick_f(s), X_A1, slot_offset(s)) ^ 0x1000;
-    case 7:
-    case 8: *text = "fsd"; return encode(code_fsd, pick_f(s), X_A1, slot_offset(s));
+    case 7: return memory(s, true, text);
+    case 8: return memory(s, false, text);
     case 9: *text = "bnez +8"; return 0x1463 | (u32)pick_x(s) << 15;
     default:
         *text = "fld";
@@ -118,7 +134,7 @@ static void sequence_make(Sequence *s, u32 seed, const Options *o)
 {
     s->random = random_seed(seed * 0x5851f42d4c957f2d + 1);
     s->options = o;
-    s->usual = (Format)(FMT_S + random_below(&s->random, 2));
+    s->usual = random_format(s);
     for (u32 k = 0; k < XS; k++)
         s->xs[k] = random_x(&s->random);
     for (u32 k = 0; k < COUNT(s->fs); k++)
@@ -170,7 +186,7 @@ static void fill_inputs(Sequence *s)
 {
     for (u32 k = 0; k < SETS; k++) {
         for (u32 i = 0; i < 32; i += 2) {
-            Format f = usually(s) ? s->usual : (Format)(FMT_S + FMT_D - s->usual);
+            Format f = usually(s) ? s->usual : random_format(s);
             u64 v[3];
 
             random_operands(&s->random, f, v);
