@@ -91,7 +91,8 @@ static bool newer(const char *text)
         if (strncmp(text, zfa[i], strlen(zfa[i])) == 0)
             return true;
     return strncmp(text, "czero.", 6) == 0 ||
-           (strncmp(text, "fcvt.d.", 7) == 0 && strlen(strrchr(text, ',')) > 3);
+           ((strncmp(text, "fcvt.d.", 7) == 0 || strncmp(text, "fcvt.s.h", 8) == 0) &&
+            strlen(strrchr(text, ',')) > 3);
 }
 
 static void compare_line(char *line, const u8 *code, size_t size, u32 *wrong)
