@@ -5,44 +5,70 @@
 #include <inttypes.h>
 #include <capstone/capstone.h>
 
-static void print_bytes(FILE *f, const u8 *code, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        fprintf(f, "%02x", code[i]);
-    fprintf(f, "%*s", n < 12 ? (int)(2 * (12 - n)) : 0, "");
-}
+typedef struct Walk {
+    const u8 *code;
+    u64 address; /* of code */
+    HostInsnFn *fn;
+    void *ctx;
+} Walk;
 
-static void print_insns(FILE *f, csh cs, cs_insn *insn, const u8 *code, size_t size,
-                        u64 address)
+static void walk(const Walk *w, csh cs, cs_insn *insn, size_t size)
 {
+    const u8 *code = w->code;
+    u64 address = w->address;
+    char text[256];
+
     while (size) {
-        const u8 *at = code;
+        u32 at = (u32)(code - w->code), len = 1;
 
         if (cs_disasm_iter(cs, &code, &size, &address, insn)) {
-            fprintf(f, "0x%012" PRIx64 ":  ", insn->address);
-            print_bytes(f, at, insn->size);
-            fprintf(f, "  %s %s\n", insn->mnemonic, insn->op_str);
+            len = insn->size;
+            snprintf(text, sizeof text, "%s %s", insn->mnemonic, insn->op_str);
         } else {
-            fprintf(f, "0x%012" PRIx64 ":  ", address);
-            print_bytes(f, at, 1);
-            fprintf(f, "  .byte 0x%02x\n", *at);
+            snprintf(text, sizeof text, ".byte 0x%02x", *code);
             code++, size--, address++;
         }
+        w->fn(w->ctx, at, len, text);
     }
 }
 
-void disas_host(FILE *f, const u8 *code, size_t size, u64 address)
+void disas_host_each(const u8 *code, size_t size, u64 address, HostInsnFn *fn,
+                     void *ctx)
 {
+    const Walk w = {code, address, fn, ctx};
     cs_insn *insn;
     csh cs;
 
     if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK) {
-        fprintf(f, "(no disassembler for this host)\n");
+        fn(ctx, 0, (u32)size, "(no disassembler for this host)");
         return;
     }
     insn = cs_malloc(cs);
     if (insn)
-        print_insns(f, cs, insn, code, size, address);
+        walk(&w, cs, insn, size);
     cs_free(insn, 1);
     cs_close(&cs);
+}
+
+typedef struct Listing {
+    FILE *f;
+    const u8 *code;
+    u64 address;
+} Listing;
+
+static void print_insn(void *ctx, u32 at, u32 len, const char *text)
+{
+    const Listing *l = ctx;
+
+    fprintf(l->f, "0x%012" PRIx64 ":  ", l->address + at);
+    for (u32 i = 0; i < len; i++)
+        fprintf(l->f, "%02x", l->code[at + i]);
+    fprintf(l->f, "%*s  %s\n", len < 12 ? (int)(2 * (12 - len)) : 0, "", text);
+}
+
+void disas_host(FILE *f, const u8 *code, size_t size, u64 address)
+{
+    Listing l = {f, code, address};
+
+    disas_host_each(code, size, address, print_insn, &l);
 }

@@ -206,13 +206,17 @@ static u32 emit_exit(Emit *e, u32 exit, bool request)
     EmitExit *x = &t->exits[t->n_exits];
     Canon due = request ? (Canon){0, 0} : e->ir->exits[exit].canon;
     u32 start = e->o->at;
+    bool counted = t->exit_tally && !request;
 
     if (t->n_exits == IR_EXITS || e->o->at + 1024 > e->o->limit) {
         e->full = true;
         return start;
     }
     x->jump = 0;
-    if (e->plan != t->entry_plan || due.d | due.s) {
+    x->start = start;
+    if (counted)
+        put_count(e, t->exit_tally + 8 * (i32)t->n_exits);
+    if (counted || e->plan != t->entry_plan || due.d | due.s) {
         make_all_canonical(e, due);
         shuffle(e, e->plan, t->entry_plan);
         if (!request && e->ir->exits[exit].kind == EXIT_JUMP) {
@@ -350,10 +354,14 @@ bool emit_block(EmitTask *t)
         e->o = &e->hot;
         emit_check(e, stale);
     }
+    if (t->tally)
+        put_count(e, t->tally);
     shuffle(e, t->entry_plan, t->plan);
     if (t->loops)
         put_align(e, 16);
     t->body = e->hot.at;
+    if (t->tally && t->loops)
+        put_count(e, t->tally + 8);
     if (t->loops)
         emit_head_check(e);
     emit_ops(e);

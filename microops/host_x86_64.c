@@ -375,6 +375,17 @@ void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan,
     assert(!e.full);
 }
 
+const char *host_reg_name(u8 cls, u8 host)
+{
+    static const char *const r[HOST_GPRS] = {"rbx", "r12", "r13", "r14", "r15", "r8",
+                                             "r9",  "r10", "r11", "rsi", "rdi"};
+    static const char *const f[HOST_FPRS] = {"xmm4",  "xmm5",  "xmm6",  "xmm7",
+                                             "xmm8",  "xmm9",  "xmm10", "xmm11",
+                                             "xmm12", "xmm13", "xmm14", "xmm15"};
+
+    return cls == CLS_F ? f[host] : r[host];
+}
+
 /* ---- in and out ---- */
 
 extern const char host_leave[], host_call[];

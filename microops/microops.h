@@ -370,6 +370,7 @@ void plan_default(Plan *plan, const GuestRegs *guest);
  * are from the start of the code buffer. */
 typedef struct EmitExit {
     u32 jump;     /* of the 4-byte displacement, within one cache line; 0: none */
+    u32 start;    /* of the code out of line that belongs to it */
     u32 stub;     /* of the code that leaves to C with this exit's number */
     u16 ir_exit;  /* index into Ir.exits */
     bool request; /* taken because of a request, not by the guest */
@@ -409,7 +410,9 @@ typedef struct EmitTask {
     u64 head_pc;     /* exits to this pc jump to the block's own body */
     bool loops;      /* head_pc counts */
     bool statistics; /* count in Env.entered and Env.jumps */
-    u32 check_len;   /* on entry compare so many bytes at the first instruction */
+    i32 tally; /* 0, or where runs and rounds are counted: u64s, from ENV_BIAS... */
+    i32 exit_tally; /* and each exit taken; then exits go through code of their own */
+    u32 check_len;  /* on entry compare so many bytes at the first instruction */
     const u8 *check_bytes; /* with these; leave with EXIT_STALE | block if not equal */
     bool notes;            /* fill in op_at, for out_asm */
     u32 n_helpers;         /* helper index of op 0's meaning */
@@ -432,6 +435,8 @@ const struct StencilSet *stencils_pick(bool base);
 
 /* Enters generated code at host through the enter thunk; returns the exit's number. */
 u32 host_enter(Env *env, const void *code, const void *enter_thunk);
+/* The name of a plan's host register. */
+const char *host_reg_name(u8 cls, u8 host);
 /* Sets Env's host entry points. */
 void host_env_init(Env *env);
 /* Retargets the jump whose displacement is at `at` to `to`, atomically. */
@@ -439,6 +444,10 @@ void host_patch(u8 *buffer, u32 at, u32 to);
 
 /* ---- disas.c: host code as text (capstone) ---- */
 
+/* For each instruction in code: where it begins there, its bytes, its text. */
+typedef void HostInsnFn(void *ctx, u32 at, u32 len, const char *text);
+void disas_host_each(const u8 *code, size_t size, u64 address, HostInsnFn *fn,
+                     void *ctx);
 /* Prints host code, one instruction a line with its bytes. */
 void disas_host(FILE *f, const u8 *code, size_t size, u64 address);
 
