@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Links between blocks: an exit's jump is pointed at the next block, or back at its
  * stub, by one atomic store while other threads run it.  The lock is held. */
-#include "tb.h"
+#include "explain.h"
 
 void chain_link(Cache *c, u32 number, Tb *to)
 {
@@ -15,6 +15,8 @@ void chain_link(Cache *c, u32 number, Tb *to)
     to->in_first = number + 1;
     host_patch(c->write, x->jump, to->code);
     c->stats.links++;
+    if (c->explain)
+        explain_linked(c, number);
     if (log_on(LOG_CHAIN))
         log_printf("chain: 0x%llx -> 0x%llx\n", (unsigned long long)c->tbs[x->tb].pc,
                    (unsigned long long)to->pc);

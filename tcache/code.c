@@ -45,6 +45,13 @@ void code_show(Cache *c)
     mprotect(c->exec, c->size, PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
+void *code_sparse(size_t size)
+{
+    u8 *p = reserve(size, PROT_READ | PROT_WRITE);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
 bool code_renew(Cache *c, size_t keep, size_t from, size_t to)
 {
     int fd = c->write == c->exec ? -1 : memfd_create("tessera-code", MFD_CLOEXEC);

@@ -15,7 +15,7 @@
 #include "../microops/stencil.h"
 #include "accel_interp.h"
 #include "check.h"
-#include "tb.h"
+#include "explain.h"
 
 enum { NO_EXIT = 0xffffffff };
 
@@ -33,9 +33,32 @@ typedef struct Room {
     _Alignas(64) Env env;
 } Room;
 
+enum { ROOM = (sizeof(Room) + PAGE_SIZE - 1) & PAGE_MASK };
+
+u32 exec_n_tallies(const Cache *c)
+{
+    return c->options.explain ? 2 * c->max_tbs + c->max_exits : 0;
+}
+
+i32 exec_tally_at(const Cache *c, u32 i)
+{
+    return (i32)(ROOM - offsetof(Room, env) - ENV_BIAS + i * sizeof(u64));
+}
+
+/* With -explain, what the thread counts comes after it: by rbp, which host processors
+ * are faster at than by rip. */
+static Room *room_new(const Cache *c)
+{
+    u64 size = ROOM + exec_n_tallies(c) * sizeof(u64);
+    void *room =
+        c->options.explain ? code_sparse(size) : aligned_alloc(PAGE_SIZE, size);
+
+    return room;
+}
+
 Env *env_new(Cache *c)
 {
-    Room *room = aligned_alloc(PAGE_SIZE, align_up(sizeof *room, PAGE_SIZE));
+    Room *room = room_new(c);
     Thread *t = &room->thread;
     Env *env = &room->env;
 
@@ -56,6 +79,7 @@ Env *env_new(Cache *c)
     env->thread = t;
     env->base = (u64)(uintptr_t)c->space->base;
     env->helpers = c->helpers;
+    t->tallies = c->options.explain ? (u64 *)((u8 *)room + ROOM) : NULL;
     env->res_addr = ~0ull;
     env->id = ++c->last_id;
     t->env = env;
@@ -66,13 +90,18 @@ Env *env_new(Cache *c)
 
 void env_free(Env *env)
 {
+    void *room = (u8 *)env - offsetof(Room, env);
+
     if (env->thread->interp)
         interp_thread_free(env->thread->interp);
     if (env->thread->check)
         check_run_free(env->thread->check);
     if (env->thread->stepper)
         stepper_free(env->thread->stepper);
-    free((u8 *)env - offsetof(Room, env));
+    if (env->thread->tallies)
+        munmap(room, ROOM + exec_n_tallies(env->cache) * sizeof(u64));
+    else
+        free(room);
 }
 
 void exec_list_add(Cache *c, Thread *t)
@@ -92,6 +121,8 @@ void exec_thread_begin(Env *env)
     env->thread->born = c->timed ? now_ns() : 0;
     pthread_mutex_lock(&c->lock);
     exec_list_add(c, env->thread);
+    if (c->explain)
+        explain_thread_begin(c, env->thread);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -127,6 +158,8 @@ void exec_thread_end(Env *env)
     if (t->next)
         t->next->prev = t->prev;
     exec_add_stats(t, &c->stats);
+    if (t->explain)
+        explain_thread_end(c, t);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -204,6 +237,7 @@ void exec_request(Env *env) { atomic_fetch_or(&env->request, REQUEST_SIGNAL); }
 
 Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
 {
+    u64 began = UNLIKELY(c->explain != NULL) ? explain_cpu_ns() : 0;
     Tb *tb = NULL;
 
     *faulted = false;
@@ -214,6 +248,8 @@ Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
         *faulted = true;
     }
     c->reader = NULL;
+    if (UNLIKELY(c->explain != NULL))
+        c->explain->translate_ns += explain_cpu_ns() - began;
     return tb;
 }
 
@@ -341,6 +377,8 @@ static void promote(Cache *c, Env *env, u32 block)
         bool faulted;
 
         tb_drop(c, &c->tbs[block]);
+        if (c->explain)
+            explain_promoted(c, &c->tbs[block]);
         exec_gen(c, env, key, true, &faulted); /* else it is made as it was */
     }
     exec_unlock(c, env->thread);
@@ -392,7 +430,11 @@ u32 exec_enter(Cache *c, Env *env, const Tb *tb)
 
     t->entries++;
     began = UNLIKELY(c->timed) ? now_ns() : 0;
+    if (UNLIKELY(t->explain != NULL))
+        explain_enter(t->explain);
     number = host_enter(env, c->exec + tb->code, c->exec + c->thunks.enter);
+    if (UNLIKELY(t->explain != NULL))
+        explain_leave(t->explain);
     if (UNLIKELY(c->timed))
         t->inside_ns += now_ns() - began;
     return number;

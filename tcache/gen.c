@@ -3,6 +3,7 @@
 #include <string.h>
 #include "../microops/stencil.h"
 #include "check.h"
+#include "explain.h"
 #include "trace.h"
 
 /* ---- logs ---- */
@@ -246,7 +247,9 @@ bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
     t->head_pc = tb->pc;
     t->check_len = check;
     t->check_bytes = space_host(c->space, tb->pc);
-    t->notes = log_on(LOG_OUT_ASM) || c->check;
+    t->tally = c->explain ? exec_tally_at(c, 2 * t->block) : 0;
+    t->exit_tally = c->explain ? exec_tally_at(c, 2 * c->max_tbs + c->n_exits) : 0;
+    t->notes = log_on(LOG_OUT_ASM) || c->check || c->explain;
     if (t->notes && !op_at)
         op_at = g_new(u32, IR_OPS + 1);
     t->op_at = op_at;
@@ -324,6 +327,8 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     *tb = (Tb){
         .pc = key.pc, .flags = key.flags, .trace = trace, .count = (i32)c->options.hot};
     read_block(c, key, ir, trace ? &tracer : NULL, &hot); /* bytes -> micro-ops  */
+    if (UNLIKELY(c->explain != NULL))
+        explain_read(c, ir);
     wanted = log_mask && log_wants(key.pc);
     if (wanted && log_on(LOG_IN_ASM))
         log_in_asm(c, ir);
@@ -348,6 +353,8 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     c->n_tbs++;
     add_exits(c, tb, t, ir);
     tb_map_add(c, tb, t, ir);
+    if (UNLIKELY(c->explain != NULL))
+        explain_made(c, tb, t, ir);
     if (!(key.flags & KEY_STEP) && ir->insns[0].len) { /* a fetch trap is not kept */
         add_pages(c, tb_number(c, tb), ir, trace);
         tb_insert(c, tb);

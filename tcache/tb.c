@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include "accel_interp.h"
 #include "check.h"
+#include "explain.h"
 #include "tb.h"
 
 /* ---- making the cache ---- */
@@ -60,6 +61,8 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
     size_t size = options->code_size ? options->code_size : CODE_DEFAULT;
 
     size = MIN(MAX(align_up(size, 1 << 16), CODE_LEAST), (size_t)1 << 30);
+    if (options->explain)
+        size = MIN(size, (size_t)EXPLAIN_CODE_MOST);
     c->stencils = stencils_pick(options->no_v3);
     c->plans = calloc(MAX_PLANS, sizeof *c->plans);
     c->ir = ir_new();
@@ -76,6 +79,8 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
     if (options->check && !(c->check = check_new(c->max_tbs)))
         return false;
     cache_reset(c);
+    if (options->explain && !(c->explain = explain_new(c, options->explain)))
+        return false;
     return true;
 }
 
@@ -108,6 +113,8 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
 
 void cache_reset(Cache *c)
 {
+    if (c->explain)
+        explain_collect(c, true);
     fork_own_all(c, c->at_start);
     c->at = c->at_start;
     c->n_tbs = 1;
@@ -182,6 +189,8 @@ void tb_drop(Cache *c, Tb *tb)
             __atomic_store_n(&slot->pc, JUMP_EMPTY, __ATOMIC_SEQ_CST);
     }
     c->stats.invalidated++;
+    if (c->explain)
+        explain_of(c, tb)->dropped++;
 }
 
 Tb *tb_at(Cache *c, u32 offset)

@@ -73,7 +73,9 @@ struct Thread {
     struct InterpThread *interp;
     struct CheckRun *check;
     struct Stepper *stepper; /* exec_step's; NULL: not needed yet */
-    u64 step_pc;             /* run one instruction from here, off the record; -1: no */
+    struct ExplainThread *explain; /* NULL: no -explain */
+    u64 *tallies; /* with it: two a Tb (runs, rounds of its loop), one a TbExit */
+    u64 step_pc;  /* run one instruction from here, off the record; -1: no */
     u64 entries, lookups, misses, inside_ns, born;
 };
 
@@ -84,8 +86,9 @@ struct Cache {
     const struct StencilSet *stencils;
     struct InterpCache *interp;
     struct Checker *check;
-    struct Perf *perf; /* NULL: nobody wants to know of code */
-    u8 *exec, *write;  /* the code buffer, mapped twice */
+    struct Perf *perf;       /* NULL: nobody wants to know of code */
+    struct Explain *explain; /* NULL: no -explain */
+    u8 *exec, *write;        /* the code buffer, mapped twice */
     size_t size;
     u32 at, at_start; /* next free byte; first after the thunks */
     size_t ready;     /* bytes of it that are in memory in both views */
@@ -137,6 +140,8 @@ bool code_renew(Cache *c, size_t keep, size_t from, size_t to);
 
 /* Where perf looks names up in a map, it must see this process map the buffer. */
 void code_show(Cache *c);
+/* Memory for counts, most of it never touched; NULL: none. */
+void *code_sparse(size_t size);
 
 /* ---- tb.c ---- */
 Tb *tb_find(Cache *c, u64 pc, u64 flags); /* no lock needed; NULL: none */
@@ -154,6 +159,8 @@ static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c-
 /* Translates the block (as a trace, if it is hot); the lock is held.  NULL: the cache
  * is full (flush it). */
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace);
+/* As CacheOptions.symbol. */
+const char *cache_symbol(const Cache *c, u64 pc, u64 *offset);
 /* What a trace goes through before it is emitted, in order. */
 typedef struct GenPass {
     const char *name;
@@ -176,6 +183,8 @@ void chain_unlink_from(Cache *c, Tb *tb); /* its own exits, off other blocks' li
 
 /* ---- exec.c ---- */
 u64 now_ns(void);
+u32 exec_n_tallies(const Cache *c);       /* 0: no -explain */
+i32 exec_tally_at(const Cache *c, u32 i); /* for generated code: from ENV_BIAS */
 void exec_add_stats(const Thread *t, CacheStats *s); /* what the thread did so far */
 void exec_lock(Cache *c, Thread *self); /* leaves generated code's side first */
 void exec_unlock(Cache *c, Thread *self);

@@ -25,6 +25,8 @@ typedef struct CacheOptions {
     const char *plant_in; /* ... or have this pass make the mistake */
     bool perfmap;         /* /tmp/perf-PID.map names blocks for perf report */
     bool jitdump;         /* so does a file for perf inject -j */
+    int explain;          /* count and keep all that cache_explain tells; this signal is
+                             ours.  0: no */
     /* The function (or file) that guest code is in, and how far; NULL: no name known.
      * Only asked for by logs and the like. */
     const char *(*symbol)(void *ctx, u64 pc, u64 *offset);
@@ -84,6 +86,9 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context);
 /* Is this host pc in generated code? */
 bool exec_in_code(const Cache *c, u64 host_pc);
 
+/* From the host's handler of CacheOptions.explain.  True: it was ours, and is done. */
+bool exec_tick(Env *env, int sig, const siginfo_t *info, const ucontext_t *context);
+
 /* ---- debug.c: for a debugger ---- */
 
 /* What an instruction did to guest memory; size 0: nothing. */
@@ -98,6 +103,20 @@ TrapKind exec_step(Env *env, Access *access);
 /* exec_run ends with TRAP_STOP before the instruction at pc, or no longer.  No thread
  * is in exec_run or exec_step.  False: no memory. */
 bool cache_stop_at(Cache *c, u64 pc, bool stop);
+
+/* ---- explain*.c: a run as a page ---- */
+
+/* What the page says that the cache does not know. */
+typedef struct ExplainFacts {
+    const char *program, *ending; /* "exit status 0" */
+    char *const *argv;
+    char *const *notes; /* name, value, ...; NULL */
+} ExplainFacts;
+
+/* Writes the page of the run so far. */
+void cache_explain(Cache *c, FILE *f, const ExplainFacts *facts);
+/* In a forked child, after exec_fork_child: counts from nothing, or no more. */
+void cache_explain_fork(Cache *c, Env *env, bool goes_on);
 
 /* ---- fork.c ---- */
 
