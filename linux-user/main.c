@@ -136,6 +136,10 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     stats_init(&p->options);
     start_logs(&p->options);
     c = cache_options(&p->options);
+    if (p->options.explain && (c.interp || c.check))
+        fatal(1, "-explain: there is host code to show only with -accel jit");
+    explain_start(p);
+    c.explain = p->explain ? EXPLAIN_SIGNAL : 0;
     p->program = p->options.program;
     p->argv = guest_argv(&p->options);
     p->mem = &memory;

@@ -71,6 +71,9 @@ static const Option table[] = {
      "name translated code in /tmp/perf-PID.map, for perf report"},
     {"jitdump", "JITDUMP", NULL, FLAG, AT(jitdump), 0,
      "write it to .debug/jit in $JITDUMPDIR or $HOME, for perf inject -j"},
+    {"explain", NULL, "FILE", STRING, AT(explain), 0,
+     "write an HTML page that shows where time went, block by block: guest code, "
+     "micro-ops, host code (%d: pid, and children write theirs)"},
     {"tb-size", "TB_SIZE", "SIZE", SIZE, AT(tb_size), 0, "bytes of code cache"},
 };
 

@@ -17,9 +17,14 @@ __thread Task *task_self;
 
 /* ---- masks ---- */
 
+/* What of the host's signals is never the guest's alone; set once at the start. */
+static u64 ours;
+
+u64 signal_ours(void) { return ours; }
+
 void signal_host_mask(u64 mask)
 {
-    mask &= ~FAULT_SIGNALS;
+    mask = (mask & ~FAULT_SIGNALS) | ours;
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
 }
 
@@ -117,6 +122,8 @@ static void on_signal(int sig, siginfo_t *info, void *data)
     Task *t = task_self;
     int saved_errno = errno;
 
+    if (t && exec_tick(t->env, sig, info, context))
+        return;
     if (!(signal_bit(sig) & FAULT_SIGNALS) || info->si_code <= 0) {
         if (t)
             asynchronous(t, sig, info, context);
@@ -138,7 +145,7 @@ static bool is_ignored_by_default(int sig)
 /* Is it the host kernel that acts? */
 static bool by_host(const Process *p, int sig, const SigAction *a)
 {
-    if ((signal_bit(sig) & FAULT_SIGNALS) || a->handler > ABI_SIG_IGN)
+    if ((signal_bit(sig) & (FAULT_SIGNALS | ours)) || a->handler > ABI_SIG_IGN)
         return false;
     return a->handler == ABI_SIG_IGN || !p->signals_watched ||
            is_ignored_by_default(sig);
@@ -168,6 +175,11 @@ void signal_init(Process *p)
     pthread_mutex_init(&p->signal_lock, NULL);
     signal_init_faults();
     p->actions_known = FAULT_SIGNALS;
+    if (p->explain) {
+        ours = signal_bit(EXPLAIN_SIGNAL);
+        p->actions_known |= ours;
+        signal_host_action(p, EXPLAIN_SIGNAL, &p->actions[EXPLAIN_SIGNAL]);
+    }
 }
 
 /* The lock is held. */

@@ -152,7 +152,7 @@ i64 signal_pending(Task *t, u64 set, u64 set_size)
     for (u32 i = 0; i < SIGNAL_QUEUE; i++)
         if (t->queue[i].si_signo)
             pending |= signal_bit(t->queue[i].si_signo);
-    pending &= t->mask;
+    pending &= t->mask & ~signal_ours();
     return guest_write(t, set, &pending, set_size) ? 0 : -EFAULT;
 }
 
@@ -169,6 +169,7 @@ i64 signal_timedwait(Task *t, u64 set, u64 info, u64 timeout, u64 set_size)
         return -EFAULT;
     if (signal_ready(t))
         return SYS_RESTART;
+    wanted &= ~signal_ours();
     if (signal_dequeue(t, ~wanted, &got))
         r = got.si_signo;
     else

@@ -71,6 +71,8 @@ void signal_die(Task *t, int sig)
     u64 only = ~signal_bit(sig);
 
     task_stats(t->process);
+    if (!t->vfork_child)
+        explain_end(t->process, "killed by SIG%s", signal_name(sig));
     if (t->gdb)
         gdb_process_end(t, 0, sig);
     host_sigaction(sig, SIG_DFL, 0, 0);

@@ -27,6 +27,16 @@ i64 sys_rt_sigtimedwait(Task *t, u64 set, u64 info, u64 timeout, u64 set_size)
     return signal_timedwait(t, set, info, timeout, set_size);
 }
 
+i64 sys_signalfd4(Task *t, u64 fd, u64 set, u64 size, u64 flags)
+{
+    u64 wanted = 0;
+
+    if (size == sizeof wanted && !GET(t, set, &wanted))
+        return -EFAULT;
+    wanted &= ~signal_ours();
+    return host_syscall(SYS_signalfd4, (i32)fd, &wanted, size, (i32)flags);
+}
+
 i64 sys_sigaltstack(Task *t, u64 stack, u64 old)
 {
     return signal_altstack(t, stack, old);

@@ -267,6 +267,7 @@ static i64 fork_child(Task *t, const CloneArgs *a)
     unlock_all(p);
     p->n_tasks = 1;
     exec_fork_child(p->cache, t->env);
+    explain_fork(p, t->env);
     become_child(t, a);
     if (a->flags & CLONE_CHILD_SETTID)
         PUT(t, a->child_tid, &t->tid);
@@ -351,6 +352,7 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     v.process = *t->process;
     pthread_mutex_unlock(&t->process->signal_lock);
     pthread_mutex_init(&v.process.signal_lock, NULL);
+    explain_vfork(&v.process);
     pid = clone(vfork_child, stack + VFORK_STACK, (int)flags, &v, &pidfd);
     r = host(pid);
     for (size_t i = 0; i < ARRAY_SIZE(t->left); i++)
@@ -436,6 +438,12 @@ static void clear_tid(Task *t)
                      FUTEX_WAKE, 1);
 }
 
+static void process_end(Process *p, int code)
+{
+    task_stats(p);
+    explain_end(p, "exited with status %d", code & 0xff);
+}
+
 i64 task_exit(Task *t, int code)
 {
     if (birth && !t->vfork_child)
@@ -444,7 +452,7 @@ i64 task_exit(Task *t, int code)
     if (t->vfork_child)
         task_exit_group(t, code);
     if (t->process->n_tasks == 1)
-        task_stats(t->process);
+        process_end(t->process, code);
     clear_tid(t);
     t->exiting = true;
     t->exit_code = code;
@@ -456,7 +464,7 @@ void task_exit_group(Task *t, int code)
     if (t->vfork_child)
         clear_tid(t);
     else
-        task_stats(t->process);
+        process_end(t->process, code);
     if (t->gdb)
         gdb_process_end(t, code, 0);
     _exit(code & 0xff);

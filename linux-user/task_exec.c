@@ -113,6 +113,8 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
         return -ENOMEM;
     if (!t->vfork_child)
         task_stats(p);
+    if (!t->vfork_child && !all)
+        explain_end(p, "went on as %s", host_path);
     memcpy(t->left, (void *[]){argv, envp, all}, sizeof t->left);
     mirror_fault_signals(p);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &t->mask, NULL, sizeof t->mask);

@@ -23,6 +23,7 @@
 typedef struct Process Process;
 typedef struct Abi Abi;
 typedef struct Task Task;
+typedef struct ExplainFile ExplainFile;
 typedef struct Symbols Symbols;
 typedef struct Gdb Gdb;
 
@@ -45,9 +46,10 @@ typedef struct Options {
     const char *argv0;  /* -0 */
     const char *cpu;    /* -cpu */
     const char *log_items, *log_file, *log_filter;
-    const char *accel; /* -accel: jit, interp */
-    const char *gdb;   /* -g; NULL: no debugger */
-    char **set_env;    /* -E and -U in order, "NAME=VALUE" or "NAME" */
+    const char *accel;   /* -accel: jit, interp */
+    const char *explain; /* -explain */
+    const char *gdb;     /* -g; NULL: no debugger */
+    char **set_env;      /* -E and -U in order, "NAME=VALUE" or "NAME" */
     size_t n_set_env;
     u64 stack_size; /* -s; 0: RLIMIT_STACK */
     u64 reserve;    /* -R; 0: the default */
@@ -226,6 +228,8 @@ typedef struct SigStack {
 static inline u64 signal_bit(int sig) { return 1ull << (sig - 1); }
 
 void signal_init(Process *p); /* fault handlers */
+/* Blocked in the host whatever the guest says, but while generated code runs. */
+u64 signal_ours(void);
 /* altstack: SIGNAL_ALTSTACK bytes for the host's handlers; mask from t->mask. */
 void signal_thread_begin(Task *t, void *altstack);
 void signal_thread_end(Task *t);
@@ -310,6 +314,7 @@ struct Process {
     char **argv;         /* the guest's argv */
     u64 arg_start, arg_end, env_start, env_end, auxv_start, auxv_end; /* on the stack */
     Image image;
+    ExplainFile *explain; /* NULL: no -explain */
     SigAction actions[SIGNALS + 1];
     u64 actions_known; /* bit of a signal: actions[] is valid, else ask the host */
     pthread_mutex_t signal_lock;
@@ -375,6 +380,17 @@ void task_keep_exe(Process *p);
 /* Checks -stats and makes its file name absolute. */
 void stats_init(Options *o);
 void task_stats(Process *p); /* at exit: -stats, names unknown to -dfilter */
+
+/* ---- explain.c ---- */
+
+enum { EXPLAIN_SIGNAL = SIGNALS }; /* of the host's, the one that -explain takes */
+
+void explain_start(Process *p); /* -explain; before the cache is made */
+/* In a forked child. */
+void explain_fork(Process *p, Env *env);
+void explain_vfork(Process *p);
+/* Writes the page; the text says how the run ended. */
+void explain_end(Process *p, const char *format, ...) PRINTF(2, 3);
 
 /* ---- riscv64.c: what differs between guests ---- */
 
