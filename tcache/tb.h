@@ -72,7 +72,7 @@ struct Thread {
     _Atomic u32 inside; /* runs or looks at generated code: nothing may be dropped */
     struct InterpThread *interp;
     struct CheckRun *check;
-    struct Stepper *stepper; /* exec_step's; NULL: not needed yet */
+    struct Stepper *stepper;       /* exec_step's; NULL: not needed yet */
     struct ExplainThread *explain; /* NULL: no -explain */
     u64 *tallies; /* with it: two a Tb (runs, rounds of its loop), one a TbExit */
     u64 step_pc;  /* run one instruction from here, off the record; -1: no */

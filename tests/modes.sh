@@ -7,11 +7,12 @@ mode_set() {
     default) mode_args= ;;
     small) mode_args="-tb-size 1048576" ;;
     step) mode_args="-one-insn-per-tb" ;;
+    explain) mode_args="-explain /dev/null" ;;
     interp) mode_args="-accel interp" ;;
     hot) mode_args="-accel jit,hot=2" ;;
     check) mode_args="-accel check,hot=20" ;;
     baseline) mode_args="-accel jit,v3=off" ;;
-    *) echo "mode $1? default small step hot interp baseline check" >&2; return 1 ;;
+    *) echo "mode $1? default small step hot explain interp baseline check" >&2; return 1 ;;
     esac
     case $TESSERA in
     *qemu-riscv64*) mode_args="-cpu rv64,zba=true,zbb=true,zbs=true,Zfh=true" ;;
