@@ -28,6 +28,11 @@ int gdb_high(int fd)
     return high;
 }
 
+void gdb_new_wake(Gdb *g)
+{
+    g->wake = gdb_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
 /* ---- sending ---- */
 
 void gdb_wake(Gdb *g)
@@ -74,7 +79,7 @@ static void attach(Gdb *g)
     g->client = gdb_high(fd);
     setsockopt(g->client, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
     g->session = (GdbSession){0};
-    g->attached = true;
+    g->attached = g->owner = true;
     g->waiting = g->detached = false;
     g->unnamed = GDB_RUN;
     g->chosen = g->tasks;
@@ -86,12 +91,15 @@ static void attach(Gdb *g)
 
 void gdb_detach(Gdb *g)
 {
+    if (g->owner)
+        gdb_pass_on(g);
+    gdb_leave_peers(g);
     gdb_remove_all(g);
     gdb_close_files(g);
     signal_intercept(g->process, false);
     close(g->client);
     g->client = -1;
-    g->attached = g->detached = g->waiting = false;
+    g->attached = g->owner = g->detached = g->waiting = false;
     for (GdbTask *gt = g->tasks; gt; gt = gt->next)
         gt->action = GDB_RUN;
     g->stopped = 0;
@@ -140,7 +148,7 @@ static void take_bytes(Gdb *g)
 
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         g->detached = true;
-    for (ssize_t i = 0; i < n && !g->detached && !g->ended; i++)
+    for (ssize_t i = 0; i < n && g->owner && !g->detached && !g->ended; i++)
         take_byte(g, bytes[i]);
 }
 
@@ -151,7 +159,7 @@ static void tell_stop(Gdb *g)
 {
     GString *text;
 
-    if (!g->waiting || !g->stopped || !g->chosen || !gdb_all_held(g))
+    if (!g->owner || !g->waiting || !g->stopped || !g->chosen || !gdb_all_held(g))
         return;
     text = g_string_new(NULL);
     gdb_put_stop(g, text);
@@ -172,39 +180,66 @@ static void serve(Gdb *g, bool comes, bool sends)
 {
     if (comes && !g->attached)
         attach(g);
-    if (sends && g->attached)
+    if (sends && g->owner)
         take_bytes(g);
     if (g->detached)
         leave(g);
     tell_stop(g);
 }
 
+enum { WAKE, LISTENER, CLIENT, LINKS, MAX_LINKS = 32 };
+
+/* Waits, without the lock, for something to come; returns how many fds there are. */
+static u32 wait_for_some(Gdb *g, struct pollfd *fds)
+{
+    /* What is asked of threads must wait until they stand still. */
+    bool listen = g->owner && (!g->stopped || gdb_all_held(g));
+    u32 n = LINKS;
+    u64 count;
+
+    fds[WAKE] = (struct pollfd){g->wake, POLLIN, 0};
+    fds[LISTENER] = (struct pollfd){g->attached ? -1 : g->listener, POLLIN, 0};
+    fds[CLIENT] = (struct pollfd){listen ? g->client : -1, POLLIN, 0};
+    for (u32 i = 0; i < g->peers->len && n < LINKS + MAX_LINKS; i++)
+        fds[n++] = (struct pollfd){g_array_index(g->peers, GdbPeer, i).link, POLLIN, 0};
+    pthread_mutex_unlock(&g->lock);
+    poll(fds, n, -1);
+    if (fds[WAKE].revents && read(g->wake, &count, sizeof count) < 0)
+        count = 0;
+    pthread_mutex_lock(&g->lock);
+    return n;
+}
+
+static void hear_peers(Gdb *g, const struct pollfd *fds, u32 n)
+{
+    for (u32 i = 0; i < g->peers->len; i++)
+        for (u32 k = LINKS; k < n; k++)
+            if (fds[k].revents &&
+                g_array_index(g->peers, GdbPeer, i).link == fds[k].fd) {
+                gdb_peer_says(g, i);
+                return; /* the others are heard next time: the list may be another */
+            }
+}
+
 static void *gdb_main(void *arg)
 {
+    struct pollfd fds[LINKS + MAX_LINKS];
     Gdb *g = arg;
 
     pthread_mutex_lock(&g->lock);
-    while (!g->ended) {
-        /* What is asked of threads must wait until they stand still. */
-        bool listen = g->attached && (!g->stopped || gdb_all_held(g));
-        struct pollfd fds[] = {{g->wake, POLLIN, 0},
-                               {g->attached ? -1 : g->listener, POLLIN, 0},
-                               {listen ? g->client : -1, POLLIN, 0}};
-        u64 count;
+    while (!g->ended && (g->attached || g->listener >= 0)) {
+        u32 n = wait_for_some(g, fds);
 
-        pthread_mutex_unlock(&g->lock);
-        poll(fds, ARRAY_SIZE(fds), -1);
-        if (fds[0].revents && read(g->wake, &count, sizeof count) < 0)
-            count = 0;
-        pthread_mutex_lock(&g->lock);
-        if (!g->ended)
-            serve(g, fds[1].revents, fds[2].revents);
+        if (g->ended)
+            break;
+        hear_peers(g, fds, n);
+        serve(g, fds[LISTENER].revents, fds[CLIENT].revents);
     }
     pthread_mutex_unlock(&g->lock);
     return NULL;
 }
 
-static void start_thread(Gdb *g)
+void gdb_serve(Gdb *g)
 {
     pthread_attr_t attr;
     pthread_t thread;
@@ -302,10 +337,12 @@ Gdb *gdb_new(Process *p)
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->go, NULL);
     g->listener = g->client = -1;
-    g->wake = gdb_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    gdb_new_wake(g);
     g->unnamed = GDB_RUN;
     g->breaks = g_array_new(FALSE, FALSE, sizeof(GdbBreak));
     g->watches = g_array_new(FALSE, FALSE, sizeof(GdbWatch));
+    g->pair[0] = g->pair[1] = -1;
+    g->peers = g_array_new(FALSE, FALSE, sizeof(GdbPeer));
     g->files = g_array_new(FALSE, FALSE, sizeof(int));
     g->frame = g_string_new(NULL);
     g->bytes = g_byte_array_new();
@@ -322,8 +359,12 @@ void gdb_start(Task *t)
     if (!p->options.gdb)
         return;
     g = gdb_new(p);
-    open_listener(g, p->options.gdb);
     gdb_task_new(g, t);
-    g->stopped = g->waited;
-    start_thread(g);
+    if (!strncmp(p->options.gdb, "fd:", 3)) {
+        gdb_after_exec(g, p->options.gdb);
+    } else {
+        open_listener(g, p->options.gdb);
+        g->stopped = g->waited;
+    }
+    gdb_serve(g);
 }

@@ -42,6 +42,7 @@ typedef enum GdbAction { GDB_HOLD, GDB_RUN, GDB_STEP } GdbAction;
 typedef struct GdbTask GdbTask;
 struct GdbTask {
     Task *task;
+    i32 pid, tid; /* as the client knows it: a vfork child's own, once it is followed */
     GdbTask *next, **prev;
     bool running; /* runs guest code; else held, or in a system call */
     bool asking;  /* held because of a signal: resumed with what becomes of it */
@@ -64,6 +65,16 @@ typedef struct GdbWatch {
     char type; /* '2' write, '3' read, '4' both */
 } GdbWatch;
 
+/* Another process of the client's, on the other side of a fork.  The one that owns the
+ * connection serves it; the others are held until it is passed to them. */
+typedef struct GdbPeer {
+    i32 pid, tid;
+    int link;   /* a socket between the two */
+    bool vfork; /* runs in our memory, as the task below */
+    GdbTask *task;
+    char threads[256]; /* as in qfThreadInfo */
+} GdbPeer;
+
 enum { GDB_SYSCALLS = 512, GDB_FILES = 64 };
 
 /* What the client has asked for; goes with the connection to another process. */
@@ -81,6 +92,7 @@ struct Gdb {
     int listener, client, wake;
     char *socket_path; /* to unlink; or NULL */
     bool attached;
+    bool owner;           /* the connection is ours to serve */
     bool waiting;         /* the client waits for a stop reply */
     bool waited;          /* the program began held, for the client */
     bool detached, ended; /* the client leaves; the process has ended */
@@ -94,6 +106,8 @@ struct Gdb {
     GdbReader reader;
     GString *frame;    /* the last packet sent */
     GByteArray *bytes; /* of the packet at hand */
+    GArray *peers;     /* GdbPeer */
+    int pair[2];       /* of a fork under way: the parent's link, the child's */
     GArray *files;     /* int: descriptors that the client has open */
 };
 
@@ -128,6 +142,24 @@ GdbTask *gdb_find(const Gdb *g, GdbId id);
 int gdb_signal_out(int sig);
 int gdb_signal_in(int number);
 
+/* ---- gdb_fork.c ---- */
+
+/* The packet may be about another process: true, it has been seen to (and answered,
+ * if reply has something). */
+bool gdb_for_peer(Gdb *g, const char *packet, size_t size, GString *reply);
+/* Something has come from a peer. */
+void gdb_peer_says(Gdb *g, u32 peer);
+void gdb_kill_peers(Gdb *g);
+/* Another process shall own the connection, if there is one. */
+bool gdb_pass_on(Gdb *g);
+/* The client leaves us all. */
+void gdb_leave_peers(Gdb *g);
+/* A vfork child that the client followed ends. */
+void gdb_vfork_end(Gdb *g, GdbTask *gt);
+void gdb_put_peers(const Gdb *g, GString *out);
+/* -g fd:N, after execve. */
+void gdb_after_exec(Gdb *g, const char *where);
+
 /* ---- gdb_query.c, gdb_file.c ---- */
 
 bool gdb_query(Gdb *g, GdbText *in, GString *out);
@@ -156,6 +188,9 @@ bool gdb_watch_changed(Gdb *g, const GByteArray *before, Stop *stop);
 Gdb *gdb_new(Process *p);
 /* Moves a descriptor out of the guest's way. */
 int gdb_high(int fd);
+void gdb_new_wake(Gdb *g);
+/* Starts the connection's thread. */
+void gdb_serve(Gdb *g);
 /* The lock is held. */
 void gdb_send(Gdb *g, const GString *body);
 void gdb_wake(Gdb *g);

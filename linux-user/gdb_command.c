@@ -54,7 +54,7 @@ bool gdb_text_thread(GdbText *t, GdbId *id)
 {
     GdbText all = *t;
 
-    *id = (GdbId){getpid(), -1};
+    *id = (GdbId){-1, -1};
     if (!gdb_text_skip(t, "p")) {
         if (gdb_text_id(t, &id->tid))
             return true;
@@ -69,14 +69,13 @@ bool gdb_text_thread(GdbText *t, GdbId *id)
 void gdb_put_thread(const Gdb *g, GString *out, const GdbTask *gt)
 {
     if (g->session.multiprocess)
-        g_string_append_printf(out, "p%x.", (int)getpid());
-    g_string_append_printf(out, "%x", gt->task->tid);
+        g_string_append_printf(out, "p%x.", gt->pid);
+    g_string_append_printf(out, "%x", gt->tid);
 }
 
 bool gdb_matches(const GdbTask *gt, GdbId id)
 {
-    return (id.pid <= 0 || id.pid == getpid()) &&
-           (id.tid <= 0 || id.tid == gt->task->tid);
+    return (id.pid <= 0 || id.pid == gt->pid) && (id.tid <= 0 || id.tid == gt->tid);
 }
 
 GdbTask *gdb_find(const Gdb *g, GdbId id)
@@ -418,7 +417,7 @@ static bool cont_old(Gdb *g, char what, GdbText *in, GString *out)
                                       value);
     }
     if (r.action == GDB_STEP || r.signal)
-        r.id = (GdbId){-1, g->chosen->task->tid};
+        r.id = (GdbId){-1, g->chosen->tid};
     resume(g, &r, 1);
     return false;
 }
@@ -429,6 +428,7 @@ static void kill_all(Gdb *g)
 {
     if (g->socket_path)
         unlink(g->socket_path);
+    gdb_kill_peers(g);
     kill(getpid(), SIGKILL);
 }
 
@@ -436,7 +436,10 @@ static void kill_process(Gdb *g, GdbText *in, GString *out)
 {
     put_ok(out);
     gdb_send(g, out);
-    kill_all(g);
+    gdb_pass_on(g);
+    if (g->socket_path)
+        unlink(g->socket_path);
+    kill(g->chosen->pid, SIGKILL);
 }
 
 static void detach(Gdb *g, GdbText *in, GString *out)
@@ -475,6 +478,8 @@ bool gdb_packet(Gdb *g, const char *packet, size_t size, GString *out)
     GdbText in = {packet, packet + size};
     char name = size ? *in.at++ : 0;
 
+    if (gdb_for_peer(g, packet, size, out))
+        return out->len > 0;
     g_string_truncate(out, 0);
     if (!g->stopped || !g->chosen ||
         g->ended) { /* it has not been asked to wait for us */

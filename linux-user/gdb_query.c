@@ -49,8 +49,7 @@ static void first_threads(Gdb *g, GdbText *in, GString *out)
         g_string_append_c(out, mark);
         gdb_put_thread(g, out, gt);
     }
-    if (mark == 'm')
-        g_string_assign(out, "l");
+    gdb_put_peers(g, out);
 }
 
 static void more_threads(Gdb *g, GdbText *in, GString *out)
@@ -70,7 +69,7 @@ static void thread_name(const GdbTask *gt, char name[32])
     char path[64];
     FILE *f;
 
-    snprintf(path, sizeof path, "/proc/self/task/%d/comm", gt->task->tid);
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", gt->tid);
     f = fopen(path, "re");
     *name = 0;
     if (f && fgets(name, 32, f))
@@ -203,6 +202,14 @@ static bool threads(Gdb *g, const GdbText *annex)
         gdb_put_thread(g, id, gt);
         g_string_append_printf(id, "\" name=\"%s\"/>\n", name);
         put_text(g, id->str);
+    }
+    g_string_truncate(id, 0);
+    gdb_put_peers(g, id);
+    for (char *save, *name = strtok_r(id->str, ",", &save); name;
+         name = strtok_r(NULL, ",", &save)) {
+        put_text(g, "<thread id=\"");
+        put_text(g, name);
+        put_text(g, "\"/>\n");
     }
     put_text(g, "</threads>\n");
     g_string_free(id, TRUE);

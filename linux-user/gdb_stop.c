@@ -254,6 +254,8 @@ GdbTask *gdb_task_new(Gdb *g, Task *t)
     GdbTask *gt = g_new0(GdbTask, 1);
 
     gt->task = t;
+    gt->pid = getpid();
+    gt->tid = t->tid;
     gt->action = g->attached ? g->unnamed : GDB_RUN;
     gt->before = g_byte_array_new();
     t->gdb = gt;
@@ -282,15 +284,24 @@ static void task_remove(Gdb *g, GdbTask *gt)
     g_free(gt);
 }
 
-/* The process ends: says so, and keeps the lock, so that nothing follows. */
-static void tell_end(Gdb *g, char how, int code)
+static GString *end_text(char how, int code)
 {
     GString *text = g_string_new(NULL);
 
-    g->ended = true;
     g_string_printf(text, "%c%02x;process:%x", how, code & 0xff, (int)getpid());
+    return text;
+}
+
+/* The process ends: says so, and keeps the lock, so that nothing follows. */
+static void tell_end(Gdb *g, char how, int code)
+{
+    GString *text = end_text(how, code);
+
+    g->ended = true;
     if (g->attached && g->waiting)
         gdb_send(g, text);
+    if (g->owner)
+        gdb_pass_on(g);
     if (g->socket_path)
         unlink(g->socket_path);
     g_string_free(text, TRUE);
@@ -322,9 +333,16 @@ void gdb_thread_end(Task *t)
 void gdb_process_end(Task *t, int code, int sig)
 {
     Gdb *g = t->process->gdb;
+    GString *text;
 
-    if (t->vfork_child)
-        return;
     wait_to_end(g);
-    tell_end(g, sig ? 'X' : 'W', sig ? gdb_signal_out(sig) : code);
+    if (!t->vfork_child) {
+        tell_end(g, sig ? 'X' : 'W', sig ? gdb_signal_out(sig) : code);
+        return;
+    }
+    text = end_text(sig ? 'X' : 'W', sig ? gdb_signal_out(sig) : code);
+    gdb_send(g, text);
+    g_string_free(text, TRUE);
+    gdb_vfork_end(g, t->gdb);
+    pthread_mutex_unlock(&g->lock);
 }

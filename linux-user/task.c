@@ -272,6 +272,8 @@ static i64 fork_child(Task *t, const CloneArgs *a)
     if (a->flags & CLONE_CHILD_SETTID)
         PUT(t, a->child_tid, &t->tid);
     signal_host_mask(t->mask);
+    if (t->gdb)
+        gdb_fork_child(t);
     return SYS_KEEP;
 }
 
@@ -290,6 +292,8 @@ static i64 clone_fork(Task *t, const CloneArgs *a)
     i32 pidfd = -1;
     i64 pid;
 
+    if (t->gdb)
+        gdb_fork_begin(t, false);
     lock_all(t);
     block_all();
     if (a->exit_signal == SIGCHLD && !flags)
@@ -305,6 +309,8 @@ static i64 clone_fork(Task *t, const CloneArgs *a)
     if (pid > 0)
         tell_parent(t, a, (i32)pid, pidfd);
     signal_host_mask(t->mask);
+    if (t->gdb)
+        gdb_fork_parent(t, (i32)pid);
     return pid;
 }
 
@@ -328,6 +334,8 @@ static int vfork_child(void *arg)
     if (v->args->flags & CLONE_CHILD_SETTID)
         PUT(t, v->args->child_tid, &t->tid);
     signal_host_mask(t->mask);
+    if (t->gdb)
+        gdb_vfork_child(t);
     cpu_loop(t);
     return 0;
 }
@@ -347,6 +355,8 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     if (stack == MAP_FAILED)
         return -ENOMEM;
     save(&registers, t->env);
+    if (t->gdb)
+        gdb_fork_begin(t, true);
     block_all();
     pthread_mutex_lock(&t->process->signal_lock);
     v.process = *t->process;
@@ -363,6 +373,8 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     if (pid > 0)
         tell_parent(t, a, pid, pidfd);
     signal_host_mask(t->mask);
+    if (t->gdb)
+        gdb_vfork_parent(t);
     return r;
 }
 

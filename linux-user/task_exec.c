@@ -62,7 +62,7 @@ static char **tessera_argv(const Process *p, const char *path, char **argv)
 
     while (argv[n_guest])
         n_guest++;
-    all = options_argv(&p->options, n_guest + 5, &n);
+    all = options_argv(&p->options, n_guest + 7, &n);
     if (!all)
         return NULL;
     all[n++] = "-0";
@@ -73,6 +73,18 @@ static char **tessera_argv(const Process *p, const char *path, char **argv)
         all[n++] = argv[i];
     all[n] = NULL;
     return all;
+}
+
+/* There is room for it. */
+static void insert_option(char **all, char *name, char *value)
+{
+    size_t n = 0;
+
+    while (all[n])
+        n++;
+    memmove(all + 3, all + 1, n * sizeof *all);
+    all[1] = name;
+    all[2] = value;
 }
 
 static i64 exec_self(const Process *p, char **argv, char **envp)
@@ -100,6 +112,8 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     const char *host_path;
     char **all = NULL;
     FileKind kind;
+    char gdb[32];
+    int debugger = -1;
     i64 r = program_path(dir, path, flags, program);
 
     if (r < 0)
@@ -111,6 +125,10 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
         return SYS_RESTART;
     if (kind == FILE_GUEST && !(all = tessera_argv(p, program, argv ? argv : none)))
         return -ENOMEM;
+    if (all && t->gdb && (debugger = gdb_exec_begin(t)) >= 0) {
+        snprintf(gdb, sizeof gdb, "fd:%d", debugger);
+        insert_option(all, "-g", gdb);
+    }
     if (!t->vfork_child)
         task_stats(p);
     if (!t->vfork_child && !all)
@@ -123,6 +141,8 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     else
         r = host_syscall(SYS_execve, host_path, argv ? argv : none, envp ? envp : none);
     memset(t->left, 0, sizeof t->left);
+    if (all && t->gdb)
+        gdb_exec_failed(t, debugger);
     free(all);
     signal_init_faults();
     signal_host_mask(t->mask);

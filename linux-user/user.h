@@ -444,6 +444,15 @@ void gdb_syscall_begin(Task *t);
 void gdb_syscall_end(Task *t);
 /* A signal is about to be delivered; false: it is not.  May be another then. */
 bool gdb_signal(Task *t, siginfo_t *info);
+/* Around fork and vfork; the child may be left to itself (t->gdb NULL). */
+void gdb_fork_begin(Task *t, bool vfork);
+void gdb_fork_parent(Task *t, i32 pid);
+void gdb_fork_child(Task *t);
+void gdb_vfork_child(Task *t);
+void gdb_vfork_parent(Task *t);
+/* Around execve: a descriptor N for the new program's -g fd:N; -1: none. */
+int gdb_exec_begin(Task *t);
+void gdb_exec_failed(Task *t, int file);
 /* The process ends by itself, or by a signal. */
 void gdb_process_end(Task *t, int code, int sig);
 
