@@ -17,6 +17,8 @@ typedef struct Maker {
     u16 first_temp, first_ftemp; /* older ones may have been lost in a call */
     u32 pc;
     u8 ints, floats; /* so many globals are in use: few, so that ops meet */
+    u64 boxed;       /* globals that hold a boxed single */
+    u16 favourite;   /* an op that comes often; OP_beq: none */
 } Maker;
 
 /* ---- the guest ---- */
@@ -63,12 +65,15 @@ const GuestRegs emit_guest = {
 
 static void assign(Random *r, Plan *p, u32 first, u32 n, u32 hosts)
 {
-    u32 percent = below(r, 5) * 25;
+    static const u8 shares[] = {0, 50, 75, 100, 100};
+    u32 percent = shares[below(r, ARRAY_SIZE(shares))];
 
     for (u8 h = 0; h < hosts; h++) {
         u32 i = first + below(r, n);
 
-        if (chance(r, percent) && p->host[i] == HOST_NONE)
+        while (p->host[i] != HOST_NONE)
+            i = first + below(r, n);
+        if (chance(r, percent))
             p->host[i] = h;
     }
 }
@@ -180,7 +185,7 @@ static Val operand(Maker *m, u8 class)
     u32 ftemps = m->ir->n_ftemps - m->first_ftemp;
 
     if (class == CLS_F)
-        return ftemps && chance(&m->r, 33)
+        return ftemps && chance(&m->r, 45)
                    ? (Val)(VAL_FTEMP + m->first_ftemp + below(&m->r, ftemps))
                    : float_global(m);
     if (m->ir->n_temps > m->first_temp && chance(&m->r, 40))
@@ -188,19 +193,26 @@ static Val operand(Maker *m, u8 class)
     return chance(&m->r, 70) ? int_global(m) : constant(m);
 }
 
-static Val result(Maker *m, u8 class)
+/* Now and then one of the operands. */
+static Val result(Maker *m, u8 class, const Val *in, const OpDesc *d)
 {
+    u32 k = below(&m->r, 6);
+
     if (class == CLS_NONE)
         return VAL_NONE;
+    if (k < d->n_in && d->in[k] == class && val_is_global(in[k]))
+        return in[k];
     if (chance(&m->r, 65))
         return class == CLS_F ? float_global(m) : int_global(m);
     return class == CLS_F ? ir_ftemp(m->ir) : ir_temp(m->ir);
 }
 
-/* An address, aligned and in bounds, for a displacement of imm. */
-static Val address(Maker *m, i32 imm)
+/* An address in bounds, aligned if it must be, for a displacement of imm. */
+static Val address(Maker *m, i32 imm, bool aligned)
 {
-    Val mask = ir_const(m->ir, MEMORY - 64), v = operand(m, CLS_R), t;
+    Val mask =
+        ir_const(m->ir, aligned || chance(&m->r, 50) ? MEMORY - 64 : MEMORY / 2 - 1);
+    Val v = operand(m, CLS_R), t;
 
     if (chance(&m->r, 5))
         return ir_const(m->ir, (i64)(below(&m->r, MEMORY / 8) * 8) - imm);
@@ -212,6 +224,20 @@ static Val address(Maker *m, i32 imm)
         return t;
     gen_mov(m->ir, int_global(m), t);
     return m->ir->ops[m->ir->n_ops - 1].out;
+}
+
+/* Where nothing is, or (the last one) no address can be. */
+static Val bad_address(Maker *m, i32 imm)
+{
+    static const i64 places[] = {MEMORY + GUARD, -GUARD - 8, 1ll << 33, -(1ll << 33),
+                                 (i64)0x8000000000000000};
+    Val at = ir_const(m->ir, places[below(&m->r, ARRAY_SIZE(places))] - imm), t;
+
+    if (chance(&m->r, 30))
+        return at;
+    t = ir_temp(m->ir);
+    gen_mov(m->ir, t, at);
+    return t;
 }
 
 /* ---- ops ---- */
@@ -268,37 +294,83 @@ static void add_op(Maker *m, OpCode op, Val out, const Val *in, i32 imm)
     }
 }
 
+/* v, or a boxed single made of it. */
 static Val boxed(Maker *m, Val v)
 {
-    Val t = ir_ftemp(m->ir);
+    Val t;
 
+    for (u32 tries = 4; tries && chance(&m->r, 80); tries--) {
+        if (val_is_global(v) && m->boxed >> v & 1)
+            return v;
+        v = operand(m, CLS_F);
+    }
+    t = ir_ftemp(m->ir);
     gen_funbox(m->ir, t, v);
     return t;
 }
 
+/* Keeps account of which globals hold boxed singles. */
+static void note_result(Maker *m, Val out, bool single)
+{
+    if (out < VAL_TEMP)
+        m->boxed = (m->boxed & ~(1ull << out)) | (u64)single << out;
+}
+
+static void next_insn(Maker *m)
+{
+    u8 len = chance(&m->r, 50) ? 2 : 4;
+
+    ir_insn(m->ir, m->pc, len);
+    m->pc += len;
+    m->first_temp = m->first_ftemp = 0;
+}
+
+static OpCode some_op(Maker *m)
+{
+    if (m->favourite < OP_beq && chance(&m->r, 50))
+        return m->favourite;
+    return chance(&m->r, 40) ? below(&m->r, OP_ld8u) : below(&m->r, OP_beq);
+}
+
 static void random_op(Maker *m)
 {
-    OpCode op = chance(&m->r, 55) ? below(&m->r, OP_ld8u) : below(&m->r, OP_beq);
+    OpCode op = some_op(m);
     const OpDesc *d = &op_desc[op];
     bool memory = d->has_imm && d->flags & FAULT, canon = wants_canon(op);
+    bool single = d->flags & BOX;
+    bool bad = d->flags & FAULT && chance(&m->r, 2);
     Val in[3] = {VAL_NONE, VAL_NONE, VAL_NONE}, out;
     i32 imm = 0;
 
     if (op == OP_fcanon_d || op == OP_fcanon_s)
         return; /* for results only: a signalling NaN would signal */
+    if (bad)    /* nothing of an instruction that faults has been done */
+        next_insn(m);
     if (memory && chance(&m->r, 70))
         imm = chance(&m->r, 70) ? (i32)below(&m->r, 256) - 128 : (i32)random64(&m->r);
     for (u32 i = 0; i < d->n_in; i++)
-        in[i] = operand(m, d->in[i]);
+        in[i] = i && d->in[i] == d->in[0] && chance(&m->r, 12) ? in[0]
+                                                               : operand(m, d->in[i]);
+    if (d->flags & STORE && d->in[1] == CLS_R && chance(&m->r, 10))
+        in[1] = ir_const(m->ir, 0);
     for (u32 i = 0; i < d->n_in && wants_boxed(op); i++)
         in[i] = boxed(m, in[i]);
     if (d->flags & FAULT)
-        in[0] = address(m, imm);
-    out = canon ? ir_ftemp(m->ir) : result(m, d->out);
+        in[0] = bad ? bad_address(m, imm) : address(m, imm, !memory);
+    if (d->flags & FAULT && d->in[1] == CLS_R && chance(&m->r, 12))
+        in[1] = in[0];
+    out = canon && chance(&m->r, 30) ? ir_ftemp(m->ir) : result(m, d->out, in, d);
     add_op(m, op, out, in, imm);
-    if (canon)
-        ir_gen(m->ir, d->flags & BOX ? OP_fcanon_s : OP_fcanon_d, result(m, CLS_F), out,
-               VAL_NONE, VAL_NONE, 0, 0);
+    note_result(m, out, d->flags & BOX);
+    if (!canon)
+        return;
+    if (val_is_global(out) || chance(&m->r, 50))
+        in[0] = out;
+    else
+        in[0] = result(m, CLS_F, in, d);
+    ir_gen(m->ir, single ? OP_fcanon_s : OP_fcanon_d, in[0], out, VAL_NONE, VAL_NONE, 0,
+           0);
+    note_result(m, in[0], single);
 }
 
 static u64 some_pc(Maker *m) { return 0x2000 + below(&m->r, 6) * 0x100; }
@@ -323,7 +395,10 @@ static void random_control(Maker *m)
         Val in[3] = {operand(m, CLS_R), operand(m, chance(&m->r, 50) ? CLS_F : CLS_R),
                      operand(m, CLS_R)};
 
-        add_op(m, op, result(m, chance(&m->r, 80) ? CLS_R : CLS_F), in, 0);
+        Val out = result(m, chance(&m->r, 80) ? CLS_R : CLS_F, in, &op_desc[op]);
+
+        add_op(m, op, out, in, 0);
+        note_result(m, out, false);
     } else if (which == 1) {
         add_op(m, OP_call, VAL_NONE, (Val[]){operand(m, CLS_R), VAL_NONE, VAL_NONE}, 1);
     } else if (which == 2) {
@@ -331,21 +406,12 @@ static void random_control(Maker *m)
     } else if (which == 3) {
         gen_check(ir, some_exit(m));
     } else {
-        Val a = operand(m, CLS_R),
+        Val a = chance(&m->r, 10) ? ir_const(ir, 0) : operand(m, CLS_R),
             b = chance(&m->r, 30) ? ir_const(ir, 0) : operand(m, CLS_R);
 
         ir_gen(ir, (OpCode)(OP_beq + below(&m->r, 6)), VAL_NONE, a, b, VAL_NONE, 0,
                some_exit(m));
     }
-}
-
-static void next_insn(Maker *m)
-{
-    u8 len = chance(&m->r, 50) ? 2 : 4;
-
-    ir_insn(m->ir, m->pc, len);
-    m->pc += len;
-    m->first_temp = m->first_ftemp = 0;
 }
 
 static void end_block(Maker *m)
@@ -356,7 +422,7 @@ static void end_block(Maker *m)
     if (chance(&m->r, 25)) {
         t = chance(&m->r, 50) ? ir_temp(ir) : int_global(m);
         gen_and(ir, t, v, ir_const(ir, ~1ll));
-        gen_jump(ir, t);
+        gen_jump(ir, chance(&m->r, 15) ? ir_const(ir, (i64)some_pc(m)) : t);
         return;
     }
     if (chance(&m->r, 50))
@@ -373,6 +439,10 @@ static void make_block(Maker *m)
         length = LARGE_BLOCK + below(&m->r, IR_OPS - LARGE_BLOCK);
     ir_reset(m->ir, (const struct Guest *)&emit_guest);
     m->pc = 0x1000;
+    m->boxed = 0;
+    m->favourite = (u16)below(&m->r, chance(&m->r, 50) ? OP_beq : 1);
+    if (!m->favourite) /* mov comes often enough */
+        m->favourite = OP_beq;
     m->ints = chance(&m->r, 50) ? 4 : INTS;
     m->floats = chance(&m->r, 50) ? 4 : FLOATS;
     next_insn(m);
@@ -380,7 +450,7 @@ static void make_block(Maker *m)
         if (chance(&m->r, 30) || m->ir->n_temps > TEMPS_AN_INSN - 4 ||
             m->ir->n_ftemps > TEMPS_AN_INSN - 4)
             next_insn(m);
-        if (chance(&m->r, 12))
+        if (chance(&m->r, 8))
             random_control(m);
         else
             random_op(m);
@@ -394,21 +464,33 @@ static void make_block(Maker *m)
 
 static void make_state(Random *r, State *s)
 {
+    u64 v[128];
+
     memset(s, 0, sizeof *s);
     for (u32 i = 0; i < INTS; i++)
         s->g[i] = some_integer(r);
     for (u32 i = INTS; i < GLOBALS; i++)
         s->g[i] = some_float(r);
-    for (u32 i = 0; i < MEMORY; i += 8) {
-        u64 v = chance(r, 50)   ? random64(r)
-                : chance(r, 50) ? some_integer(r)
-                                : some_float(r);
-
-        memcpy(s->memory + i, &v, 8);
-    }
+    for (u32 i = 0; i < ARRAY_SIZE(v); i++)
+        v[i] = chance(r, 50)   ? random64(r)
+               : chance(r, 50) ? some_integer(r)
+                               : some_float(r);
+    for (u32 i = 0; i < MEMORY / 8; i++)
+        memcpy(s->memory + 8 * i, &v[(i * 5 + i / ARRAY_SIZE(v)) % ARRAY_SIZE(v)], 8);
     s->mxcsr = 0x1f80 | below(r, 4) << 13 | (u32)(random64(r) & 0x3d);
     s->res_addr = chance(r, 50) ? ~0ull : below(r, MEMORY / 8) * 8;
     s->res_value = random64(r);
+}
+
+/* Mostly all, as for traces, or none; else each by itself. */
+static void make_passes(Case *c, Random *r)
+{
+    bool all = chance(r, 40), some = !all && chance(r, 40);
+
+    c->fold = all || (some && chance(r, 50));
+    c->dead = all || (some && chance(r, 50));
+    c->join = all || (some && chance(r, 50));
+    c->nan = all || (some && chance(r, 50));
 }
 
 static void make(Case *c, u64 seed, Random from)
@@ -422,7 +504,9 @@ static void make(Case *c, u64 seed, Random from)
     c->entry = some_plan(r);
     c->plan = chance(r, 50) ? c->entry : some_plan(r);
     c->request = chance(r, 25);
-    c->passes = chance(r, 40);
+    make_passes(c, r);
+    c->statistics = chance(r, 15);
+    c->memo_kept = chance(r, 10);
     c->counted = chance(r, 20);
     c->counted_out = chance(r, 20);
     c->check_len = chance(r, 10) ? 2 + below(r, 20) * 2 : 0;
@@ -460,8 +544,11 @@ static void print_plan(const char *name, const Plan *p)
 
 void case_print(const Case *c)
 {
-    printf("  set %s%s%s", c->set->name, c->request ? ", a request is pending" : "",
-           c->passes ? ", after the passes" : "");
+    printf("  set %s%s%s%s%s%s", c->set->name,
+           c->request ? ", a request is pending" : "", c->fold ? ", fold" : "",
+           c->dead ? ", dead" : "", c->join ? ", join" : "", c->nan ? ", nan" : "");
+    printf("%s%s", c->statistics ? ", statistics" : "",
+           c->memo_kept ? ", old memo" : "");
     if (c->counted)
         printf(", counted%s", c->counted_out ? " out" : "");
     if (c->check_len)

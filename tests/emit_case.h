@@ -12,8 +12,10 @@ enum {
     INTS = 20,   /* globals 0.. */
     FLOATS = 20, /* globals INTS.. */
     GLOBALS = INTS + FLOATS,
-    MEMORY = 1 << 14, /* guest addresses 0.. */
+    MEMORY = 1 << 13, /* guest addresses 0.. */
+    GUARD = 1 << 16,  /* accessible on both sides of it; beyond: nothing */
     TEMPS_AN_INSN = 12,
+    FIRST_EXIT = 700,  /* number of a block's first exit */
     LARGE_BLOCK = 300, /* ops; larger ones need not fit */
 };
 
@@ -71,13 +73,15 @@ typedef enum Way {
     WAY_HOT,
     WAY_STALE,
     WAY_ENDLESS, /* interpreted: a loop without an end */
-    WAY_SIGNAL,  /* a host signal, number in exit */
+    WAY_FAULT,   /* a memory op, of instruction `exit`, at address pc (0: no such) */
+    WAY_SIGNAL,  /* another host signal, number in exit */
     WAY_FULL,    /* did not fit */
 } Way;
 
 typedef struct Result {
     Way way;
     u32 exit;
+    u32 op, rounds; /* interpreted: the last op run; times it went to its head */
     u64 pc;
     State state;
 } Result;
@@ -88,7 +92,9 @@ typedef struct Case {
     const StencilSet *set;
     const Plan *entry, *plan;
     State start;
-    bool request, passes, counted, counted_out, stale, loops, small, cached;
+    bool fold, dead, join, nan; /* passes */
+    bool request, counted, counted_out, stale, loops, small, cached, statistics;
+    bool memo_kept; /* the emitter's, from the block before */
     u32 check_len, skew;
     u64 head_pc;
 } Case;
@@ -108,5 +114,53 @@ void case_print(const Case *c);
 void run_init(void); /* once */
 /* Compares code with the interpreter.  True: they agree; else *why says how not. */
 bool case_agrees(const Case *c, const char **why);
+
+/* ---- emit_cover.c: what has been run ---- */
+
+#define COVER_LIST(X)                                         \
+    X(exit)                                                   \
+    X(exit_shuffled) /* to the entry's plan */                \
+    X(exit_canon)    /* NaNs made canonical on the way */     \
+    X(trap)                                                   \
+    X(request)                                                \
+    X(linked)                                                 \
+    X(loop) /* to the block's own head */                     \
+    X(jump_miss)                                              \
+    X(jump_cached)                                            \
+    X(jump_folded) /* its target was known after all */       \
+    X(hot)                                                    \
+    X(stale)                                                  \
+    X(full)                                                   \
+    X(fault_load)                                             \
+    X(fault_store)                                            \
+    X(fault_call) /* in an op that is called as a function */ \
+    X(fault_call_spilled)                                     \
+    X(fault_not_canonical)                                    \
+    X(fault_canon)                                            \
+    X(fault_passed)                                           \
+    X(no_passes)                                              \
+    X(all_passes)                                             \
+    X(some_passes)                                            \
+    X(fold_alone)                                             \
+    X(dead_alone)                                             \
+    X(join_alone)                                             \
+    X(nan_alone)
+
+typedef enum CoverEvent {
+#define X(name) COVER_##name,
+    COVER_LIST(X)
+#undef X
+        COVER_EVENTS
+} CoverEvent;
+
+void cover_event(CoverEvent event);
+void cover_begin(void); /* a block is about to be emitted */
+/* The case agreed: code of ir, as t made it, ran and ended so. */
+void cover_note(const Case *c, const Ir *ir, const EmitTask *t, const Result *want,
+                const Result *got);
+u64 cover_ops(void); /* compared so far */
+/* Prints how much was reached and, line by line, what was not; v3: of both sets.
+ * False: something was not. */
+bool cover_report(bool v3);
 
 #endif
