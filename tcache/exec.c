@@ -237,7 +237,7 @@ void exec_request(Env *env) { atomic_fetch_or(&env->request, REQUEST_SIGNAL); }
 
 Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
 {
-    u64 began = UNLIKELY(c->explain != NULL) ? explain_cpu_ns() : 0;
+    u64 began = UNLIKELY(c->explain != NULL) ? explain_gen_begin(c) : 0;
     Tb *tb = NULL;
 
     *faulted = false;
@@ -249,7 +249,7 @@ Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
     }
     c->reader = NULL;
     if (UNLIKELY(c->explain != NULL))
-        c->explain->translate_ns += explain_cpu_ns() - began;
+        explain_gen_end(c, began);
     return tb;
 }
 
@@ -430,11 +430,7 @@ u32 exec_enter(Cache *c, Env *env, const Tb *tb)
 
     t->entries++;
     began = UNLIKELY(c->timed) ? now_ns() : 0;
-    if (UNLIKELY(t->explain != NULL))
-        explain_enter(t->explain);
     number = host_enter(env, c->exec + tb->code, c->exec + c->thunks.enter);
-    if (UNLIKELY(t->explain != NULL))
-        explain_leave(t->explain);
     if (UNLIKELY(c->timed))
         t->inside_ns += now_ns() - began;
     return number;
@@ -474,6 +470,8 @@ TrapKind exec_run(Env *env)
     if (c->interp)
         return interp_run(t->interp, env);
     go_inside(c, t);
+    if (UNLIKELY(t->explain != NULL))
+        explain_enter(t->explain);
     env->trap.kind = TRAP_NONE;
     for (;;) {
         Tb *tb;
@@ -501,6 +499,8 @@ TrapKind exec_run(Env *env)
         if (!left_early(exit))
             logged = ~0ull;
     }
+    if (UNLIKELY(t->explain != NULL))
+        explain_leave(t->explain);
     go_outside(t);
     return env->trap.kind;
 }

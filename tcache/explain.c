@@ -12,6 +12,7 @@
 void explain_read(Cache *c, const Ir *ir)
 {
     Explain *x = c->explain;
+    u64 began = explain_cpu_ns();
 
     x->n_before = ir->n_ops;
     memcpy(x->before, ir->ops, ir->n_ops * sizeof *ir->ops);
@@ -22,6 +23,7 @@ void explain_read(Cache *c, const Ir *ir)
         memcpy(x->bytes + x->n_bytes, space_host(c->space, insn->pc), insn->len);
         x->n_bytes += insn->len;
     }
+    x->records_ns += explain_cpu_ns() - began;
 }
 
 static bool same_insns(const ExplainBlock *b, const Ir *ir)
@@ -131,6 +133,7 @@ void explain_made(Cache *c, const Tb *tb, const EmitTask *t, const Ir *ir)
 {
     Explain *x = c->explain;
     u32 number = tb_number(c, tb);
+    u64 began = explain_cpu_ns();
     ExplainBlock *b = find(c, tb, ir);
 
     if (b && b->tb)
@@ -143,6 +146,7 @@ void explain_made(Cache *c, const Tb *tb, const EmitTask *t, const Ir *ir)
     set_code(b, c, t, ir);
     g_ptr_array_set_size(x->of_tb, (gint)MAX(number + 1, x->of_tb->len));
     g_ptr_array_index(x->of_tb, number) = b;
+    x->records_ns += explain_cpu_ns() - began;
 }
 
 /* ---- counts ---- */
@@ -283,8 +287,9 @@ void cache_explain_fork(Cache *c, Env *env, bool goes_on)
     explain_collect(c, false);
     for (u32 i = 0; i < x->blocks->len; i++)
         forget(g_ptr_array_index(x->blocks, i));
-    x->samples = x->helper_samples = x->shared_samples = 0;
-    x->translate_ns = x->inside_ns = x->threads = x->began_ns = 0;
+    x->samples = x->helper_samples = x->shared_samples = x->linking_samples = 0;
+    x->runs = x->records_ns = x->translate_ns = x->inside_ns = x->threads =
+        x->began_ns = 0;
     memset(&c->stats, 0, sizeof c->stats);
     explain_thread_begin(c, env->thread);
 }

@@ -42,6 +42,7 @@ struct ExplainBlock {
     bool promoted;             /* to a trace */
     u64 entries, rounds;       /* rounds: only of one that loops */
     u64 samples, *op_samples, entry_samples;
+    u64 insns_run; /* guest instructions; once all counts are in */
 };
 
 /* A thread's clock. */
@@ -49,7 +50,7 @@ typedef struct ExplainThread {
     struct Explain *explain;
     int timer; /* kernel's id; -1: none */
     i32 tid;
-    u64 inside_ns;           /* in generated code, so far */
+    u64 runs, inside_ns;     /* of exec_run, so far */
     u64 entered_ns, seen_ns; /* its CPU time at the last entry (0: outside), tick */
 } ExplainThread;
 
@@ -67,7 +68,11 @@ typedef struct Explain {
     _Atomic u32 *heat; /* samples for each byte of the code buffer; NULL: none */
     _Atomic u8 *warm;  /* any in these WARM bytes? */
     _Atomic u64 samples, helper_samples, shared_samples;
-    u64 began_ns, translate_ns, inside_ns, threads;
+    _Atomic u64 linking_samples; /* in exec_run, but not in generated code */
+    bool translating;            /* ticks are not counted: that time is known */
+    u64 threads, runs;           /* runs: of exec_run */
+    u64 began_ns, ended_ns;      /* CPU time of the process when the page is begun */
+    u64 inside_ns, translate_ns, records_ns; /* records: within translate */
 } Explain;
 
 enum { WARM = 1024, TICK_NS = 199000, EXPLAIN_CODE_MOST = 256 << 20 };
@@ -103,11 +108,15 @@ static inline void explain_linked(const Cache *c, u32 exit)
 u64 explain_cpu_ns(void);     /* of this thread */
 u64 explain_process_ns(void); /* of all */
 u64 explain_inside_ns(const Cache *c);
+/* About what reading clocks has cost, inside and outside of explain_inside_ns. */
+void explain_clocks_ns(const Cache *c, u64 *inside, u64 *outside);
 void explain_thread_begin(Cache *c, Thread *t);
 void explain_thread_end(Cache *c, Thread *t);
-/* Around generated code. */
+/* Around exec_run, and within it around translation. */
 void explain_enter(ExplainThread *x);
 void explain_leave(ExplainThread *x);
+u64 explain_gen_begin(Cache *c); /* for the end */
+void explain_gen_end(Cache *c, u64 began);
 
 /* ---- explain_block.c ---- */
 /* JSON: strings with what HTML would read escaped as well. */

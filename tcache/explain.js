@@ -99,12 +99,13 @@ function stack(parts) {
 function showTime() {
   const total = T.total_ns || 1, helper = T.samples ? T.helper_samples / T.samples : 0;
   const translate = Math.min(T.translate_ns / total, 1 - insideShare);
+  const linking = Math.min(T.linking_ns / total, 1 - insideShare - translate);
   const parts = [
     [insideShare * (1 - helper), 'generated code'],
     [insideShare * helper, 'helpers that generated code calls'],
     [translate, 'translation'],
-    [Math.max(0, 1 - insideShare - translate), 'system calls, signals, linking, start and end',
-      'The clocks of this page as well: they are read each time generated code is entered.'],
+    [linking, 'finding and linking blocks'],
+    [Math.max(0, 1 - insideShare - translate - linking), 'system calls, signals, start and end'],
   ];
   const functions = new Map();
   const names = el('div');
@@ -117,8 +118,10 @@ function showTime() {
       name ? el('a', {href: link(name), title: name}, name) : el('span', null, '(no name)'),
       el('i', {style: `width:${100 * share / top[0][1]}%`}), el('b', null, percent(share))));
   if (!top.length) add(names, el('p.empty', null, 'Too short a run to tell.'));
+  const own = T.own_ns > 0.005 * total
+    ? el('p.about', null, `Left out: ${seconds(T.own_ns)} more for keeping what this page shows.`) : null;
   add($('time'),
-    el('div', null, el('h2', null, 'Where the CPU time went'), ...stack(parts)),
+    el('div', null, el('h2', null, 'Where the CPU time went'), ...stack(parts), own),
     el('div', null, el('h2', null, sampled ? 'Hottest functions, share of all CPU time'
       : 'Hottest functions, by instructions run (too short a run for samples)'), names));
 }

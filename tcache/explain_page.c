@@ -35,11 +35,20 @@ EMBED(ops, "microops/ops.h");
 static gint hotter(gconstpointer p, gconstpointer q)
 {
     const ExplainBlock *a = *(ExplainBlock *const *)p, *b = *(ExplainBlock *const *)q;
-    u64 x = explain_insns_run(a), y = explain_insns_run(b);
 
     if (a->samples != b->samples)
         return a->samples < b->samples ? 1 : -1;
-    return x < y ? 1 : x > y ? -1 : 0;
+    return a->insns_run < b->insns_run ? 1 : a->insns_run > b->insns_run ? -1 : 0;
+}
+
+static void sort_blocks(Explain *x)
+{
+    for (u32 i = 0; i < x->blocks->len; i++) {
+        ExplainBlock *b = g_ptr_array_index(x->blocks, i);
+
+        b->insns_run = explain_insns_run(b);
+    }
+    g_ptr_array_sort(x->blocks, hotter);
 }
 
 static const ExplainBlock *block_at(const Explain *x, u32 i)
@@ -49,20 +58,41 @@ static const ExplainBlock *block_at(const Explain *x, u32 i)
 
 /* ---- figures ---- */
 
+static u64 less(u64 a, u64 b) { return a - MIN(a, b); }
+
+/* Times are the run's own: without what this page cost (own). */
+static void put_times(FILE *f, const Cache *c)
+{
+    const Explain *x = c->explain;
+    u64 total = x->ended_ns - x->began_ns, run = explain_inside_ns(c), in, out, own;
+    u64 ticks = x->samples + x->linking_samples, code, linking;
+
+    explain_clocks_ns(c, &in, &out);
+    out = MIN(out, less(total, run));
+    own = MIN(total, in + out + x->records_ns);
+    code = less(run, in + x->translate_ns);
+    linking =
+        ticks ? (u64)((double)code * (double)x->linking_samples / (double)ticks) : 0;
+    fprintf(f,
+            "\"total_ns\":%llu,\"inside_ns\":%llu,\"translate_ns\":%llu,"
+            "\"linking_ns\":%llu,\"own_ns\":%llu,",
+            (ull)(total - own), (ull)(code - linking),
+            (ull)less(x->translate_ns, x->records_ns), (ull)linking, (ull)own);
+}
+
 static void put_totals(FILE *f, const Cache *c)
 {
     const Explain *x = c->explain;
-    u64 total = explain_process_ns() - x->began_ns, insns = 0, runs = 0;
+    u64 insns = 0, runs = 0;
 
     for (u32 i = 0; i < x->blocks->len; i++) {
-        insns += explain_insns_run(block_at(x, i));
+        insns += block_at(x, i)->insns_run;
         runs += explain_runs(block_at(x, i));
     }
+    put_times(f, c);
     fprintf(f,
-            "\"total_ns\":%llu,\"inside_ns\":%llu,\"translate_ns\":%llu,"
             "\"samples\":%llu,\"helper_samples\":%llu,\"shared_samples\":%llu,"
             "\"tick_ns\":%d,\"insns\":%llu,\"runs\":%llu,\"threads\":%llu,",
-            (ull)total, (ull)explain_inside_ns(c), (ull)x->translate_ns,
             (ull)x->samples, (ull)x->helper_samples, (ull)x->shared_samples,
             x->heat ? TICK_NS : 0, (ull)insns, (ull)runs, (ull)x->threads);
     fprintf(f,
@@ -226,9 +256,10 @@ void cache_explain(Cache *c, FILE *f, const ExplainFacts *facts)
 
     if (!c->explain)
         return;
+    c->explain->ended_ns = explain_process_ns();
     pthread_mutex_lock(&c->lock);
     explain_collect(c, false);
-    g_ptr_array_sort(c->explain->blocks, hotter);
+    sort_blocks(c->explain);
     for (; (at = strstr(p, "@@")); p = at + 3) {
         fwrite(p, 1, (size_t)(at - p), f);
         switch (at[2]) {

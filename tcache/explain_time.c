@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * -explain: where time goes.  Each thread has a timer whose signal is let in only
- * while generated code runs, so that no system call of the guest ever sees it; a tick
- * counts for the byte of code it finds.  Ticks share out the time inside, which the
- * thread's CPU clock tells exactly.
+ * within exec_run, so that no system call of the guest ever sees it; a tick counts for
+ * the byte of code it finds.  Ticks share out the time inside, which the thread's CPU
+ * clock tells exactly.
  */
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -61,6 +61,7 @@ void explain_thread_end(Cache *c, Thread *thread)
     if (t->timer >= 0)
         syscall(SYS_timer_delete, t->timer);
     t->explain->inside_ns += t->inside_ns;
+    t->explain->runs += t->runs;
     thread->explain = NULL;
     free(t);
 }
@@ -100,8 +101,39 @@ void explain_enter(ExplainThread *t)
 void explain_leave(ExplainThread *t)
 {
     t->inside_ns += explain_cpu_ns() - t->entered_ns;
+    t->runs++;
     t->entered_ns = 0;
     ticks(t, SIG_BLOCK);
+}
+
+u64 explain_gen_begin(Cache *c)
+{
+    c->explain->translating = true;
+    return explain_cpu_ns();
+}
+
+void explain_gen_end(Cache *c, u64 began)
+{
+    c->explain->translate_ns += explain_cpu_ns() - began;
+    c->explain->translating = false;
+}
+
+/* Tried out, as often as can be told from a clock. */
+void explain_clocks_ns(const Cache *c, u64 *inside, u64 *outside)
+{
+    enum { TIMES = 200 };
+    ExplainThread t = {.explain = c->explain};
+    u64 runs = c->explain->runs, took = explain_cpu_ns();
+
+    for (u32 i = 0; i < TIMES; i++) {
+        explain_enter(&t);
+        explain_leave(&t);
+    }
+    took = explain_cpu_ns() - took;
+    for (const Thread *thread = c->threads; thread; thread = thread->next)
+        runs += thread->explain ? thread->explain->runs : 0;
+    *inside = t.inside_ns * runs / TIMES;
+    *outside = (took - MIN(took, t.inside_ns)) * runs / TIMES;
 }
 
 bool exec_tick(Env *env, int sig, const siginfo_t *info, const ucontext_t *context)
@@ -116,12 +148,16 @@ bool exec_tick(Env *env, int sig, const siginfo_t *info, const ucontext_t *conte
         return false;
     x = t->explain;
     t->seen_ns = explain_cpu_ns();
+    if (at >= c->size && x->translating)
+        return true;
     if (at >= c->size && env->call_site) { /* in a helper: its caller's */
         at = env->call_site - 1 - (u64)(uintptr_t)c->exec;
         x->helper_samples++;
     }
-    if (at >= c->size)
+    if (at >= c->size) {
+        x->linking_samples++;
         return true;
+    }
     x->samples++;
     if (at < c->at_start)
         x->shared_samples++;
