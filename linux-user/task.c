@@ -65,6 +65,8 @@ static void restore(Env *env, const Registers *r)
     memcpy(env->g, r->g, sizeof r->g);
     memcpy(env->guest_state, r->guest_state, sizeof r->guest_state);
     env->pc = r->pc;
+    if (env->key_flags != r->key_flags)
+        exec_forget_jumps(env);
     env->key_flags = r->key_flags;
     env->mxcsr = r->mxcsr;
     env->res_addr = ~0ull;

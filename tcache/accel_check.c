@@ -286,16 +286,13 @@ void check_interpret(CheckRun *r, const InterpCode *code, const IrExit *exits,
 bool check_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
 {
     CheckRun *r = env->thread->check;
-    sigset_t set;
 
     if (!r->fragile)
         return false;
     r->fragile = false;
     r->fault = *info;
     r->fault_writes = context->uc_mcontext.gregs[REG_ERR] & 2;
-    sigemptyset(&set);
-    sigaddset(&set, sig);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    pthread_sigmask(SIG_SETMASK, &context->uc_sigmask, NULL);
     _mm_setcsr(context->uc_mcontext.fpregs->mxcsr); /* a handler has its own */
     siglongjmp(r->escape, 1);
 }

@@ -21,7 +21,7 @@ enum { NO_EXIT = 0xffffffff };
 
 /* ---- threads ---- */
 
-static void clear_jump_cache(Env *env)
+void exec_forget_jumps(Env *env)
 {
     for (u32 i = 0; i < JUMP_CACHE_SIZE; i++)
         env->jump_cache[i].pc = JUMP_EMPTY;
@@ -65,7 +65,7 @@ Env *env_new(Cache *c)
     if (!room)
         return NULL;
     memset(room, 0, offsetof(Room, env.jump_cache));
-    clear_jump_cache(env);
+    exec_forget_jumps(env);
     if (c->interp && !(t->interp = interp_thread_new(c->interp))) {
         free(room);
         return NULL;
@@ -215,7 +215,7 @@ static void flush_locked(Cache *c, Thread *self)
     exec_stop_others(c, self);
     cache_reset(c);
     for (Thread *t = c->threads; t; t = t->next)
-        clear_jump_cache(t->env);
+        exec_forget_jumps(t->env);
     c->stats.flushes++;
     exec_resume_others(c);
 }
@@ -597,15 +597,12 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
         return true;
     if (c->reader == env->thread) { /* in tb_gen, which cannot go on */
         u64 page = ((u64)(uintptr_t)info->si_addr - env->base) & PAGE_MASK;
-        sigset_t set;
 
         env->trap = (Trap){.kind = TRAP_MEMORY,
                            .sig = sig,
                            .code = info->si_code,
                            .addr = MAX(env->pc, page)};
-        sigemptyset(&set);
-        sigaddset(&set, sig);
-        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        pthread_sigmask(SIG_SETMASK, &context->uc_sigmask, NULL);
         siglongjmp(c->unreadable, 1);
     }
     helper = !exec_in_code(c, rip) && env->call_site;

@@ -73,6 +73,9 @@ void exec_thread_end(Env *env);
 /* Runs from env->pc until a trap; env is precise then, env->trap says why. */
 TrapKind exec_run(Env *env);
 
+/* What pcs stand for has changed (Env.key_flags); on env's own thread. */
+void exec_forget_jumps(Env *env);
+
 /* Makes exec_run return TRAP_REQUEST soon.  Async-signal-safe, from any thread. */
 void exec_request(Env *env);
 

@@ -139,6 +139,13 @@ static void check_file(void)
     CHECK_EQ(reads(private + 2 * PAGE), 0);
     CHECK_EQ(reads(private + 3 * PAGE), SIGBUS);
     munmap(private, 4 * PAGE);
+    private = mmap(NULL, 4 * PAGE, RW, MAP_PRIVATE, fd, 0);
+    CHECK_EQ(writes(private + 2 * PAGE), 0);
+    for (int i = 0; i < 2; i++) { /* neither leaves the other's signal blocked */
+        CHECK_EQ(writes(private + 3 * PAGE), SIGBUS);
+        CHECK_EQ(writes((char *)16), SIGSEGV);
+    }
+    munmap(private, 4 * PAGE);
     close(fd);
     fd = open("mapped", O_RDONLY);
     CHECK_ERR(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0), EACCES);

@@ -83,6 +83,27 @@ static void check_private_memory(void)
     CHECK_EQ(wait_for(pid), 5 << 8);
 }
 
+static __attribute__((noinline)) double sum(double a, double b) { return a + b; }
+
+/* A vfork child in another rounding mode: what it ran is not what its parent runs. */
+static void check_vfork_rounding(void)
+{
+    double (*volatile add)(double, double) = sum;
+    volatile double half = 0x1p-53, in_child = 0;
+    pid_t pid = vfork();
+
+    if (!pid) {
+        __asm__ volatile("fsrmi 4");
+        for (int i = 0; i < 3; i++)
+            in_child = add(1, half);
+        _exit(0);
+    }
+    CHECK_EQ(wait_for(pid), 0);
+    CHECK(in_child == 1 + 0x1p-52);
+    for (int i = 0; i < 3; i++)
+        CHECK(add(1, half) == 1);
+}
+
 static void check_pipe_chain(void)
 {
     int ends[2], last = open("/dev/null", O_RDONLY);
@@ -308,6 +329,7 @@ int main(int argc, char **argv)
     CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
     check_statuses();
     check_private_memory();
+    check_vfork_rounding();
     check_pipe_chain();
     check_exec();
     check_exec_errors();
