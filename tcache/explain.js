@@ -73,7 +73,7 @@ function showHead() {
     add(facts, el('div', null, el('dt', null, D.notes[i]), el('dd', null, D.notes[i + 1])));
   add(facts, el('div', null, el('dt', null, 'tessera'), el('dd', null, D.version)));
   box(short(T.insns), 'guest instructions run', full(T.insns));
-  box(seconds(T.total_ns), T.threads > 1 ? `CPU time of ${T.threads} threads` : 'CPU time');
+  box(seconds(T.total_ns), (T.threads > 1 ? `CPU time of ${T.threads} threads` : 'CPU time'));
   box(T.insns ? (T.inside_ns / T.insns).toFixed(2) + ' ns' : '-', 'an instruction, in generated code');
   box(short(T.made), `blocks made, ${full(T.traces)} of them traces`, full(T.made));
   box(short(T.guest_insns), 'instructions translated', full(T.guest_insns));
