@@ -100,8 +100,10 @@ void gdb_detach(Gdb *g)
     close(g->client);
     g->client = -1;
     g->attached = g->owner = g->detached = g->waiting = false;
-    for (GdbTask *gt = g->tasks; gt; gt = gt->next)
+    for (GdbTask *gt = g->tasks; gt; gt = gt->next) {
         gt->action = GDB_RUN;
+        gdb_make_call_again(gt);
+    }
     g->stopped = 0;
     pthread_cond_broadcast(&g->go);
 }

@@ -45,13 +45,16 @@ struct GdbTask {
     i32 pid, tid; /* as the client knows it: a vfork child's own, once it is followed */
     GdbTask *next, **prev;
     bool running; /* runs guest code; else held, or in a system call */
+    bool away;    /* in a system call */
+    bool kicked;  /* it is to be interrupted, and made again */
     bool asking;  /* held because of a signal: resumed with what becomes of it */
     bool stepped; /* has done what a step is */
     GdbAction action;
     u64 range_start, range_end; /* a step goes on while pc is in there */
     int signal;                 /* asking: to be delivered; 0: none */
     int inject;                 /* on its way, and not to be asked about */
-    GByteArray *before;         /* watched memory when the system call began */
+    u64 after_call, call; /* kicked: pc as the client knows it, and as it must be */
+    GByteArray *before;   /* watched memory when the system call began */
     Stop stop;
 };
 
@@ -121,6 +124,11 @@ void gdb_resume_all(Gdb *g);
 /* Tells the client of the stop, unless it is not true any more or nobody listens, and
  * waits until the thread is resumed. */
 void gdb_report(GdbTask *gt, const Stop *stop);
+/* The client changes the thread's registers: if it is in a system call, that is
+ * interrupted, and made again when the thread goes on from there. */
+void gdb_kick(Gdb *g, GdbTask *gt);
+/* It goes on. */
+void gdb_make_call_again(GdbTask *gt);
 void gdb_list_add(Gdb *g, GdbTask *gt);
 GdbTask *gdb_task_new(Gdb *g, Task *t);
 

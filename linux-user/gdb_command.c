@@ -193,6 +193,7 @@ static void write_regs(Gdb *g, GdbText *in, GString *out)
     const GuestDebug *d = g->process->guest->debug;
     u8 value[REG_BYTES];
 
+    gdb_kick(g, g->chosen);
     for (u32 i = 0; i < d->n_general; i++) {
         if (!gdb_text_bytes(in, value, d->get(chosen_env(g), i, value))) {
             gdb_put_error(out, EINVAL);
@@ -222,11 +223,12 @@ static void write_reg(Gdb *g, GdbText *in, GString *out)
     const GuestDebug *d = g->process->guest->debug;
     u8 value[REG_BYTES];
     u64 reg;
-    bool good = gdb_text_number(in, &reg) && reg <= UINT32_MAX &&
-                gdb_text_skip(in, "=") &&
-                gdb_text_bytes(in, value, d->get(chosen_env(g), (u32)reg, value)) &&
-                gdb_text_end(in) && d->set(chosen_env(g), (u32)reg, value);
+    bool good;
 
+    gdb_kick(g, g->chosen);
+    good = gdb_text_number(in, &reg) && reg <= UINT32_MAX && gdb_text_skip(in, "=") &&
+           gdb_text_bytes(in, value, d->get(chosen_env(g), (u32)reg, value)) &&
+           gdb_text_end(in) && d->set(chosen_env(g), (u32)reg, value);
     put_result(out, good ? 0 : EINVAL);
 }
 
@@ -313,6 +315,8 @@ static void resume_task(GdbTask *gt, const Resume *r)
     gt->range_start = r->start;
     gt->range_end = r->end;
     gt->stepped = false;
+    if (r->action != GDB_HOLD)
+        gdb_make_call_again(gt);
     if (gt->asking) {
         gt->signal = r->signal;
     } else if (r->signal) {

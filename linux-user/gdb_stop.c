@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include "gdb.h"
 #include "sig.h"
@@ -190,9 +191,15 @@ void gdb_syscall_begin(Task *t)
     if (g->watches->len)
         gdb_watch_note(g, gt->before);
     gt->running = false;
+    gt->away = true;
     if (g->stopped)
         gdb_wake(g);
     pthread_mutex_unlock(&g->lock);
+}
+
+i64 gdb_syscall_result(Task *t, i64 r)
+{
+    return t->gdb->kicked && r == -EINTR && !signal_ready(t) ? SYS_RESTART : r;
 }
 
 void gdb_syscall_end(Task *t)
@@ -203,6 +210,8 @@ void gdb_syscall_end(Task *t)
     bool hit;
 
     pthread_mutex_lock(&g->lock);
+    gt->away = gt->kicked = false;
+    pthread_cond_broadcast(&g->go);
     hold(g, gt);
     hit = g->watches->len && gdb_watch_changed(g, gt->before, &stop);
     gt->stepped = gt->action == GDB_STEP;
@@ -212,6 +221,46 @@ void gdb_syscall_end(Task *t)
     if (g->attached && caught(&g->session, t->sys.nr))
         gdb_report(gt,
                    &(Stop){.kind = STOP_RETURN, .sig = SIGTRAP, .value = t->sys.nr});
+}
+
+enum { KICK_SIGNAL = 64, KICK_SECONDS = 1 };
+
+bool gdb_is_kick(const Task *t, const siginfo_t *info)
+{
+    return t->gdb && info->si_code == SI_QUEUE &&
+           info->si_value.sival_ptr == t->process->gdb;
+}
+
+void gdb_kick(Gdb *g, GdbTask *gt)
+{
+    siginfo_t info = {.si_code = SI_QUEUE, .si_pid = getpid()};
+    Env *env = gt->task->env;
+    struct timespec until;
+    u64 pc = env->pc;
+
+    if (!gt->away)
+        return;
+    gt->kicked = true;
+    info.si_value.sival_ptr = g;
+    host_syscall(SYS_rt_tgsigqueueinfo, getpid(), gt->tid, KICK_SIGNAL, &info);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += KICK_SECONDS; /* the guest may have the signal blocked */
+    while (gt->away && pthread_cond_timedwait(&g->go, &g->lock, &until) == 0)
+        ;
+    if (gt->away || env->pc == pc)
+        return;
+    gt->call = env->pc;
+    gt->after_call = env->pc = pc; /* as the client has seen it */
+}
+
+void gdb_make_call_again(GdbTask *gt)
+{
+    Env *env = gt->task->env;
+
+    if (gt->after_call && env->pc == gt->after_call) {
+        env->pc = gt->call;
+        gt->after_call = 0;
+    }
 }
 
 /* ---- signals ---- */

@@ -31,6 +31,8 @@ static void system_call(Task *t)
     if (UNLIKELY(t->gdb))
         gdb_syscall_begin(t);
     r = call(t);
+    if (UNLIKELY(t->gdb))
+        r = gdb_syscall_result(t, r);
     if (UNLIKELY(t->mask_saved)) {
         /* Interrupted under a mask of its own: its handler may not run twice. */
         if (is_restart(r))

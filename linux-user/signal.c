@@ -93,6 +93,11 @@ bool signal_dequeue(Task *t, u64 mask, siginfo_t *out)
 /* Async-signal-safe; on the task's own thread. */
 static void asynchronous(Task *t, int sig, const siginfo_t *info, ucontext_t *context)
 {
+    if (UNLIKELY(t->gdb) && gdb_is_kick(t, info)) {
+        t->interrupted = 1;
+        context_leave_syscall(context);
+        return;
+    }
     enqueue(t, sig, info);
     if (t->mask & signal_bit(sig) & FAULT_SIGNALS)
         return; /* the host could not block it */

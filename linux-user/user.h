@@ -441,7 +441,10 @@ void gdb_thread_end(Task *t);   /* may end the process */
 TrapKind gdb_run(Task *t);
 /* Around a system call; t->sys may be changed. */
 void gdb_syscall_begin(Task *t);
+i64 gdb_syscall_result(Task *t, i64 r); /* in place of r */
 void gdb_syscall_end(Task *t);
+/* The host's signal only interrupts a system call, for the debugger. */
+bool gdb_is_kick(const Task *t, const siginfo_t *info);
 /* A signal is about to be delivered; false: it is not.  May be another then. */
 bool gdb_signal(Task *t, siginfo_t *info);
 /* Around fork and vfork; the child may be left to itself (t->gdb NULL). */

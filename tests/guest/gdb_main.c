@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -103,6 +104,17 @@ static void spin(void)
         ;
 }
 
+/* Milliseconds of a sleep of 1500. */
+static long slept(void)
+{
+    struct timespec from, to, span = {1, 500000000};
+
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    nanosleep(&span, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    return (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "numbers";
@@ -121,7 +133,7 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "spin"))
         spin();
     else if (!strcmp(what, "sleep"))
-        sleep(100);
+        r = slept() < 1500;
     ratio = divide(1, 3);
     printf("end %d %.3f %s\n", r, ratio, fixed);
     return r;
