@@ -165,6 +165,8 @@ static void tell_stop(Gdb *g)
         return;
     text = g_string_new(NULL);
     gdb_put_stop(g, text);
+    if (g->chosen->stop.kind == STOP_FORK || g->chosen->stop.kind == STOP_VFORK)
+        gdb_peer_told(g, (i64)g->chosen->stop.value);
     g->waiting = false;
     gdb_send(g, text);
     g_string_free(text, TRUE);

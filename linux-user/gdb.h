@@ -73,6 +73,7 @@ typedef struct GdbWatch {
 typedef struct GdbPeer {
     i32 pid, tid;
     int link;   /* a socket between the two */
+    bool told;  /* the client knows of it */
     bool vfork; /* runs in our memory, as the task below */
     GdbTask *task;
     char threads[256]; /* as in qfThreadInfo */
@@ -162,6 +163,8 @@ void gdb_kill_peers(Gdb *g);
 bool gdb_pass_on(Gdb *g);
 /* The client leaves us all. */
 void gdb_leave_peers(Gdb *g);
+/* The client is told of a fork. */
+void gdb_peer_told(Gdb *g, i64 pid);
 /* A vfork child that the client followed ends. */
 void gdb_vfork_end(Gdb *g, GdbTask *gt);
 void gdb_put_peers(const Gdb *g, GString *out);

@@ -104,10 +104,19 @@ void gdb_leave_peers(Gdb *g)
         remove_peer(g, peer_at(g, 0));
 }
 
+void gdb_peer_told(Gdb *g, i64 pid)
+{
+    GdbPeer *p = find_peer(g, pid);
+
+    if (p)
+        p->told = true;
+}
+
 void gdb_put_peers(const Gdb *g, GString *out)
 {
     for (u32 i = 0; i < g->peers->len; i++)
-        g_string_append_printf(out, ",%s", peer_at(g, i)->threads);
+        if (peer_at(g, i)->told)
+            g_string_append_printf(out, ",%s", peer_at(g, i)->threads);
 }
 
 /* ---- packets ---- */
@@ -278,6 +287,7 @@ void gdb_fork_child(Task *t)
     }
     close(g->pair[0]);
     add_peer(g, getppid(), g->pair[1], NULL);
+    peer_at(g, 0)->told = true;
     memcpy(peer_at(g, 0)->threads, parent, sizeof parent);
     gdb_new_wake(g);
     g->listener = -1;

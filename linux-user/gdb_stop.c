@@ -356,9 +356,13 @@ static void tell_end(Gdb *g, char how, int code)
     g_string_free(text, TRUE);
 }
 
-static void wait_to_end(Gdb *g)
+/* The thread ends: takes the lock when nobody is stopped. */
+static void wait_to_end(Gdb *g, GdbTask *gt)
 {
     pthread_mutex_lock(&g->lock);
+    gt->running = gt->away = false;
+    if (g->stopped)
+        gdb_wake(g);
     while (g->stopped)
         pthread_cond_wait(&g->go, &g->lock);
 }
@@ -368,7 +372,7 @@ void gdb_thread_end(Task *t)
     Gdb *g = t->process->gdb;
     bool leader = t->tid == getpid();
 
-    wait_to_end(g);
+    wait_to_end(g, t->gdb);
     if (leader)
         g->leader_code = t->exit_code;
     task_remove(g, t->gdb);
@@ -384,7 +388,7 @@ void gdb_process_end(Task *t, int code, int sig)
     Gdb *g = t->process->gdb;
     GString *text;
 
-    wait_to_end(g);
+    wait_to_end(g, t->gdb);
     if (!t->vfork_child) {
         tell_end(g, sig ? 'X' : 'W', sig ? gdb_signal_out(sig) : code);
         return;
