@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Run: tests/gdb busy.  Threads that come, fork and go while others meet breakpoints. */
+/* Run: tests/gdb busy.  Threads that come, fork and go while others meet breakpoints.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -9,10 +10,7 @@ enum { ROUNDS = 6, THREADS = 4, HITS = 5 };
 
 static int met;
 
-static void hit(int n)
-{
-    __atomic_fetch_add(&met, n == 2, __ATOMIC_RELAXED);
-}
+static void hit(int n) { __atomic_fetch_add(&met, n == 2, __ATOMIC_RELAXED); }
 
 static void *worker(void *arg)
 {
