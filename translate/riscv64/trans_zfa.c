@@ -11,14 +11,13 @@ typedef struct Format {
     OpCode min, max, eq, lt, le;
 } Format;
 
-#define NAN_D 0x7ff8000000000000
-#define NAN_S ~0x803fffffll
-static const Format fmt_d = {false,     false,    1ll << 52, NAN_D,   OP_fmin_d,
-                             OP_fmax_d, OP_feq_d, OP_flt_d,  OP_fle_d};
-static const Format fmt_s = {true,      false,    ~0xff7fffffll, NAN_S,   OP_fmin_s,
-                             OP_fmax_s, OP_feq_s, OP_flt_s,      OP_fle_s};
-static const Format fmt_h = {false,     true,     ~0xfbffll, NAN_S,   OP_fmin_s,
-                             OP_fmax_s, OP_feq_s, OP_flt_s,  OP_fle_s};
+#define OPS(sfx) OP_fmin_##sfx, OP_fmax_##sfx, OP_feq_##sfx, OP_flt_##sfx, OP_fle_##sfx
+static const Format fmt_d = {false, false, 0x0010000000000000, 0x7ff8000000000000,
+                             OPS(d)};
+static const Format fmt_s = {true, false, (i64)0xffffffff00800000,
+                             (i64)0xffffffff7fc00000, OPS(s)};
+static const Format fmt_h = {false, true, (i64)0xffffffffffff0400,
+                             (i64)0xffffffff7fc00000, OPS(s)};
 
 /* A register's value to compute with. */
 static Val in(Dis *d, u8 r, const Format *f)
