@@ -99,6 +99,7 @@ enum {
     E_SRAI = 0x40005013,
     E_SLLIW = 0x101b,
     E_SRLIW = 0x501b,
+    E_SRAIW = 0x4000501b,
     E_ADDIW = 0x1b,
     E_ADD = 0x33,
     E_OR = 0x6033,

@@ -226,13 +226,38 @@ void make_item(Maker *m, Item *item, u32 index)
     add(item, bits);
 }
 
+/* An extension of what a shift has cut to about as many bits. */
+static void make_border(Maker *m, Item *item, u8 a, u8 t, u8 d)
+{
+    static const u32 words[][2] = {{0x60401013, 8},  /* sext.b */
+                                   {0x60501013, 16}, /* sext.h */
+                                   {0x0800403b, 16}, /* zext.h */
+                                   {E_ADDIW, 32}};
+    u32 k = below(m, 6), bits = k < 4 ? words[k][1] : k == 4 ? 1 + below(m, 11) : 32;
+    i32 left = (i32)(bits + below(m, 3)) - 1;
+    bool sign = chance(m, 40);
+
+    if (left > 0 && left < 32 && chance(m, 50))
+        add(item, enc_i(sign ? E_SRAIW : E_SRLIW, t, a, 32 - left));
+    else
+        add(item, enc_i(sign ? E_SRAI : E_SRLI, t, a, left ? 64 - left : 63));
+    if (k < 4) {
+        add(item, enc_i(words[k][0], d, t, 0));
+    } else if (k == 4) {
+        add(item, enc_i(E_ANDI, d, t, (1 << bits) - 1));
+    } else {
+        add(item, enc_i(E_SLLI, d, t, 32));
+        add(item, enc_i(chance(m, 50) ? E_SRLI : E_SRAI, d, d, 32));
+    }
+}
+
 /* What the passes look for, spelt as compilers spell it. */
 void make_idiom(Maker *m, Item *item)
 {
     u8 a = pick_register(m), t = pick_out(m), u = pick_out(m), d = pick_out(m);
     u32 n = below(m, 31) + 1;
 
-    switch (below(m, 8)) {
+    switch (below(m, 10)) {
     case 0: /* zero or sign extension */
         n = (u32[]){32, 48, 56}[below(m, 3)];
         add(item, enc_i(E_SLLI, t, a, (i32)n));
@@ -268,6 +293,8 @@ void make_idiom(Maker *m, Item *item)
         add(item, enc_r(E_ADD, d, t, t));
         add(item, enc_r(E_XOR, u, t, a));
         break;
+    case 7:
+    case 8: make_border(m, item, a, t, d); break;
     default: /* registers anew */
         add(item, enc_i(E_LD, t, TP, POOL_OFFSET + 8 * (i32)below(m, POOL_SIZE)));
         add(item, enc_i(E_FLD, u, TP, POOL_OFFSET + 8 * (i32)below(m, POOL_SIZE)));
