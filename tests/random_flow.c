@@ -88,7 +88,8 @@ static void make_invalid_mode(Maker *m, Item *item)
         bits = (u32)random_next(&m->state) | 0x7000;
         bits = (bits & ~0x7fu) | (u32[]){0x53, 0x43, 0x47, 0x4b, 0x4f}[below(m, 5)];
         id = insn_lookup(bits);
-    } while (id == INSN_NONE || !strstr(insn_desc[id].operands, ",rm") ||
+    } while (id == INSN_NONE || left_out(m, &insn_desc[id]) ||
+             !strstr(insn_desc[id].operands, ",rm") ||
              strstr(insn_desc[id].operands, "rm0") ||
              (insn_desc[id].operands[0] != 'f' && (m->kept >> (bits >> 7 & 31) & 1)));
     add(item, enc_i(E_CSRRWI_FRM, 0, 5 + below(m, 3), 0));
@@ -106,7 +107,7 @@ static u32 any_alu(Maker *m, u8 rd)
     do
         desc = &insn_desc[1 + below(m, INSN_COUNT - 1)];
     while (desc->format != FORMAT_R || (desc->match & 0x7f) != 0x33 ||
-           strcmp(desc->operands, "rd,rs1,rs2") || !strncmp(desc->name, "czero", 5));
+           strcmp(desc->operands, "rd,rs1,rs2") || left_out(m, desc));
     return enc_r(desc->match, rd, pick_register(m), pick_register(m));
 }
 

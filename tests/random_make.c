@@ -42,7 +42,7 @@ static bool is(const InsnDesc *desc, const char *prefix)
     return !strncmp(desc->name, prefix, strlen(prefix));
 }
 
-static bool left_out(Maker *m, const InsnDesc *desc)
+bool left_out(Maker *m, const InsnDesc *desc)
 {
     static const char *const beyond[] = {"czero",  "cbo",  "fli_",  "fminm_", "fmaxm_",
                                          "fround", "fleq", "fltq_", "fcvtmod"};

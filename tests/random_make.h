@@ -45,6 +45,8 @@ u8 pick_out(Maker *m);
 static inline void add(Item *item, u32 insn) { item->insn[item->n++] = insn; }
 /* auipc and addi: the address of item to, less what follows adds. */
 void add_pcrel(Item *item, u8 rd, u16 to, i16 offset);
+/* Is it an instruction not to be made? */
+bool left_out(Maker *m, const InsnDesc *desc);
 void make_item(Maker *m, Item *item, u32 index);
 void make_idiom(Maker *m, Item *item);
 /* An instruction that always or sometimes faults, whatever registers hold. */

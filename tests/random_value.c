@@ -101,9 +101,22 @@ static u64 random_single(u64 v, u64 how)
     return 0xffffffff00000000 | s;
 }
 
+static u64 random_half(u64 v, u64 how)
+{
+    static const u16 edges[] = {0,      1,      0x03ff, 0x0400, 0x3800, 0x3c00, 0x3c01,
+                                0x4100, 0x77ff, 0x7800, 0x7bff, 0x7c00, 0x7e00, 0x7c01};
+    u16 h = (u16)v;
+
+    if (how & 1)
+        h = edges[v % ARRAY_SIZE(edges)] | (u16)(v >> 32 & 1u << 15);
+    return 0xffffffffffff0000 | h;
+}
+
 u64 random_float(u64 *state)
 {
     u64 v = random_next(state), how = random_next(state) >> 32;
 
+    if (how % 7 == 3)
+        return random_half(v, how >> 4);
     return how % 7 < 3 ? random_single(v, how >> 4) : random_double(v, how >> 4);
 }
