@@ -51,7 +51,7 @@ GdbEvent gdb_reader_put(GdbReader *r, u8 byte)
     case IDLE: return between_packets(r, byte);
     case BODY: return in_packet(r, byte);
     case CHECK_1:
-        r->check = (u8)(digit << 4);
+        r->check = (u8)((u32)digit << 4);
         r->state = digit < 0 ? IDLE : CHECK_2;
         return digit < 0 ? GDB_BAD : GDB_MORE;
     default:

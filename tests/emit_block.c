@@ -229,9 +229,10 @@ static Val address(Maker *m, i32 imm, bool aligned)
 /* Where nothing is, or (the last one) no address can be. */
 static Val bad_address(Maker *m, i32 imm)
 {
-    static const i64 places[] = {MEMORY + GUARD, -GUARD - 8, 1ll << 33, -(1ll << 33),
-                                 (i64)0x8000000000000000};
-    Val at = ir_const(m->ir, places[below(&m->r, ARRAY_SIZE(places))] - imm), t;
+    static const u64 places[] = {MEMORY + GUARD, -(u64)GUARD - 8, 1ull << 33,
+                                 -(1ull << 33), 0x8000000000000000};
+    u64 place = places[below(&m->r, ARRAY_SIZE(places))] - (u64)(i64)imm;
+    Val at = ir_const(m->ir, (i64)place), t;
 
     if (chance(&m->r, 30))
         return at;
