@@ -6,6 +6,7 @@
  * again, slightly in step.  Outcomes that RVWMO forbids must never appear; those that
  * it allows are counted, and so show whether the threads meet at all.
  */
+#define _GNU_SOURCE
 #include <getopt.h>
 #include <pthread.h>
 #include <sched.h>
@@ -332,10 +333,26 @@ static void run_batch(const Litmus *l, int me, int n)
     }
 }
 
+/* Threads on the same processor meet only when it is taken from one of them. */
+static void keep_apart(int me)
+{
+    cpu_set_t may, mine;
+    int n;
+
+    if (sched_getaffinity(0, sizeof may, &may) || !(n = CPU_COUNT(&may)))
+        return;
+    CPU_ZERO(&mine);
+    for (int cpu = 0, left = me % n; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &may) && left-- == 0)
+            CPU_SET(cpu, &mine);
+    sched_setaffinity(0, sizeof mine, &mine);
+}
+
 static void *thread(void *arg)
 {
     int me = (int)(u64)arg;
 
+    keep_apart(me);
     for (;;) {
         const Litmus *l;
 
