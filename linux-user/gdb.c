@@ -360,7 +360,7 @@ void gdb_start(Task *t)
     Process *p = t->process;
     Gdb *g;
 
-    if (!p->options.gdb)
+    if (!p->options.gdb || !*p->options.gdb)
         return;
     g = gdb_new(p);
     gdb_task_new(g, t);

@@ -112,7 +112,7 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     const char *host_path;
     char **all = NULL;
     FileKind kind;
-    char gdb[32];
+    char gdb[32] = "";
     int debugger = -1;
     i64 r = program_path(dir, path, flags, program);
 
@@ -125,10 +125,12 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
         return SYS_RESTART;
     if (kind == FILE_GUEST && !(all = tessera_argv(p, program, argv ? argv : none)))
         return -ENOMEM;
-    if (all && t->gdb && (debugger = gdb_exec_begin(t)) >= 0) {
+    if (all && t->gdb)
+        debugger = gdb_exec_begin(t);
+    if (debugger >= 0)
         snprintf(gdb, sizeof gdb, "fd:%d", debugger);
-        insert_option(all, "-g", gdb);
-    }
+    if (all && p->options.gdb)
+        insert_option(all, "-g", gdb); /* also against a variable that says other */
     if (!t->vfork_child)
         task_stats(p);
     if (!t->vfork_child && !all)
