@@ -40,14 +40,20 @@ void fd_narrow(Dis *d, u8 rd, Val in, Rounding how, u8 rm)
     gen_fmv_d_x(d->ir, f_reg(rd), bits);
 }
 
-/* rd = op(in), a single, as a half.  Ties away: the first rounding is to nearest. */
+/* The first of two roundings; of ties away, it is to nearest: so is a zero's sign. */
+static Val first_begin(Dis *d, Rounding how, u8 rm)
+{
+    return how == ROUND_AWAY ? fd_round_begin(d, ROUND_SET, RM_RNE)
+                             : fd_round_begin(d, how, rm);
+}
+
+/* rd = op(in), a single, as a half. */
 static bool rounded(Dis *d, const Arg *a, OpCode op, const Val *in)
 {
     Rounding how = fd_rounding(d, a->rm);
     Val v = ir_ftemp(d->ir), begun;
 
-    begun = fd_round_begin(d, how == ROUND_AWAY ? ROUND_SET : how,
-                           how == ROUND_AWAY ? RM_RNE : a->rm);
+    begun = first_begin(d, how, a->rm);
     ir_gen(d->ir, op, v, in[0], in[1], VAL_NONE, 0, 0);
     if (how != ROUND_AWAY)
         gen_fcvt_h_s(d->ir, f_reg(a->rd), v);
@@ -95,7 +101,7 @@ static bool fused(Dis *d, const Arg *a, OpCode op)
     in[2] = fd_half(d, a->rs3);
     for (int i = 0; i < 3; i++)
         in[i] = fd_double(d, in[i]);
-    begun = fd_round_begin(d, how, a->rm);
+    begun = first_begin(d, how, a->rm);
     ir_gen(d->ir, op, v, in[0], in[1], in[2], 0, 0);
     fd_round_end(d, begun);
     fd_narrow(d, a->rd, v, how, a->rm);

@@ -206,7 +206,8 @@ static void job(const Insn *i, const char *mode, u32 rm, u32 frm, const Options 
         special(&j, o);
 }
 
-/* Static modes run under a dynamic mode that is another one; what names no mode runs
+/* Static modes run under a dynamic mode that is another one, RMM under the one that
+ * gives zeros another sign; what names no mode runs
  * under each. */
 static void all_modes(const Insn *i, const Options *o, bool random)
 {
@@ -214,7 +215,7 @@ static void all_modes(const Insn *i, const Options *o, bool random)
 
     for (u32 m = 0; m < MODES; m++) {
         if (i->has_mode)
-            job(i, mode_names[m], m, (m + 2) % MODES, o, random);
+            job(i, mode_names[m], m, (m + 3) % MODES, o, random);
         snprintf(mode, sizeof(mode), "dyn-%s", mode_names[m]);
         if (i->has_mode || m == 0 || m == 4)
             job(i, mode, RM_DYN, m, o, random);
