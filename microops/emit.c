@@ -7,6 +7,8 @@
 #include <string.h>
 #include "emit.h"
 
+static void shuffle(Emit *e, const Plan *from, const Plan *to);
+
 /* ---- leaving ---- */
 
 static bool is_zero(const Emit *e, Val v)
@@ -60,6 +62,14 @@ static void emit_request_check(Emit *e, u32 exit)
         e->fixes[e->n_fixes - 1].to |= EXIT_REQUEST;
 }
 
+/* To a pc in another page, whose mapping may change: as an indirect jump. */
+static void put_far_jump(Emit *e, const IrExit *x)
+{
+    put_const(e, HOST_RAX, (i64)x->pc);
+    shuffle(e, e->plan, e->t->entry_plan);
+    put0(e, OP_jump_tag, FORM_x, 0);
+}
+
 /* Leaves by the exit for good.  Closing a loop, a request is looked for first; the
  * block's own head does that itself. */
 static void emit_leave(Emit *e, u32 exit)
@@ -68,6 +78,10 @@ static void emit_leave(Emit *e, u32 exit)
 
     if (is_head(e, x)) {
         put_jump_fix(e, FIX_HOT, e->t->body);
+        return;
+    }
+    if (x->far && !x->canon.d && !x->canon.s) {
+        put_far_jump(e, x);
         return;
     }
     if (x->loop)
@@ -114,15 +128,13 @@ static bool emit_loop_branch(Emit *e, const Op *op)
     return true;
 }
 
-static void shuffle(Emit *e, const Plan *from, const Plan *to);
-
 static void emit_jump(Emit *e, const Op *op)
 {
     load_r(e, HOST_RAX, op->in[0]);
     shuffle(e, e->plan, e->t->entry_plan);
     if (e->t->statistics)
         put_count(e, ENV_OFF(jumps));
-    put0(e, OP_jump, FORM_x, 0);
+    put0(e, e->t->mmu ? OP_jump_tag : OP_jump, FORM_x, 0);
 }
 
 /* ---- one op ---- */
@@ -212,6 +224,11 @@ static u32 emit_exit(Emit *e, u32 exit, bool request)
         e->full = true;
         return start;
     }
+    if (e->ir->exits[exit].far && !request) {
+        make_all_canonical(e, due);
+        put_far_jump(e, &e->ir->exits[exit]);
+        return start;
+    }
     x->jump = 0;
     x->start = start;
     if (counted)
@@ -251,8 +268,8 @@ static void resolve(Emit *e, u32 cold_start)
             bool request = f->to & EXIT_REQUEST;
 
             to = emit_exit(e, exit, request);
-            if (!e->full && !request && !t->exits[t->n_exits - 1].jump &&
-                e->ir->exits[exit].kind == EXIT_JUMP)
+            if (!e->full && !request && !e->ir->exits[exit].far &&
+                !t->exits[t->n_exits - 1].jump && e->ir->exits[exit].kind == EXIT_JUMP)
                 t->exits[t->n_exits - 1].jump = at;
         }
         emit_write_rel(e->hot.bytes, at, to);
@@ -295,6 +312,7 @@ static void emit_check(Emit *e, u32 stale)
         u32 n, load;
     } widths[] = {{8, OP_ld64}, {4, OP_ld32u}, {2, OP_ld16u}};
     const EmitTask *t = e->t;
+    i64 source = t->mmu ? (i64)(uintptr_t)t->check_bytes : (i64)e->ir->insns[0].pc;
     u32 done = 0;
 
     for (u32 w = 0; w < ARRAY_SIZE(widths); w++)
@@ -302,7 +320,7 @@ static void emit_check(Emit *e, u32 stale)
             u64 bytes = 0;
 
             memcpy(&bytes, t->check_bytes + done, widths[w].n);
-            put_const(e, HOST_RAX, (i64)(e->ir->insns[0].pc + done));
+            put_const(e, HOST_RAX, source + done);
             put2(e, widths[w].load, FORM_rri, HOST_RAX, HOST_RAX, 0);
             put_const(e, HOST_RCX, (i64)bytes);
             put(e, OP_bne, FORM_brr, (u8[]){HOST_RAX, HOST_RCX}, 0, 0);

@@ -91,7 +91,7 @@ static inline void put_memo(Emit *e, const Memo *m, u32 op, i64 imm, u32 exit)
 
     if (m->exit_at) {
         keep_in_line(e, m->exit_at);
-        if (op == OP_jump)
+        if (op == OP_jump || op == OP_jump_tag)
             emit_fix(e, o->at + m->exit_at, FIX_THUNK, e->t->thunks->jump_miss);
         else
             emit_fix(e, o->at + m->exit_at, FIX_EXIT, exit);
@@ -181,7 +181,18 @@ u8 use_r(Emit *e, Val v, u8 scratch);
 void emit_helper(Emit *e, const Op *op);
 /* Makes canonical what the passes left to the exits. */
 void make_all_canonical(Emit *e, Canon due);
+/* Env slot of a value without a register. */
+i32 slot_of(Val v);
+/* Into argument k of a helper call; class: CLS_R, CLS_F. */
+void store_arg(Emit *e, Val v, u8 class, u32 k);
+/* The registers of a plan that call thunks do not know. */
+void spill_plan(Emit *e, bool load);
 /* An op that computes a value or touches memory. */
 void emit_value(Emit *e, const Op *op);
+
+/* ---- emit_mmu.c ---- */
+
+/* rax = the host address that op's access goes to; rcx and rdx are lost. */
+void emit_host_address(Emit *e, const Op *op);
 
 #endif

@@ -22,8 +22,7 @@ static u8 host_of(const Emit *e, Val v)
     return HOST_NONE;
 }
 
-/* Env slot of a value without a register. */
-static i32 slot_of(Val v)
+i32 slot_of(Val v)
 {
     if (val_is_global(v))
         return ENV_OFF(g) + v * 8;
@@ -147,7 +146,12 @@ static void store_f(Emit *e, u8 from, Val out)
 
 /* ---- a helper, or an op's meaning called as one ---- */
 
-static void store_arg(Emit *e, Val v, u8 class, u32 k)
+static bool is_behind_mmu(const Emit *e, const Op *op)
+{
+    return UNLIKELY(e->t->mmu) && op_desc[op->op].flags & FAULT;
+}
+
+void store_arg(Emit *e, Val v, u8 class, u32 k)
 {
     i32 at = ENV_OFF(arg) + (i32)k * 8;
 
@@ -157,7 +161,7 @@ static void store_arg(Emit *e, Val v, u8 class, u32 k)
         put1(e, OP_mov, FORM_sm, use_r(e, v, HOST_RAX), at);
 }
 
-static void spill_plan(Emit *e, bool load)
+void spill_plan(Emit *e, bool load)
 {
     const GuestRegs *guest = (const GuestRegs *)e->ir->guest;
 
@@ -177,8 +181,13 @@ static void spill_plan(Emit *e, bool load)
 static void emit_call(Emit *e, const Op *op, u32 helper)
 {
     const OpDesc *desc = &op_desc[op->op];
+    bool behind = is_behind_mmu(e, op);
 
-    for (u32 k = 0; k < 3; k++)
+    if (behind) {
+        emit_host_address(e, op);
+        put1(e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(arg));
+    }
+    for (u32 k = behind; k < 3; k++)
         if (op->in[k] != VAL_NONE) {
             bool fp =
                 op->op == OP_call
@@ -233,11 +242,14 @@ static void emit_meaning(Emit *e, const Op *op)
 
 static void emit_fixed_r(Emit *e, const Op *op)
 {
-    bool rcx = has(e, op->op, FORM_fxc);
+    bool rcx = has(e, op->op, FORM_fxc), behind = is_behind_mmu(e, op);
 
+    if (behind)
+        emit_host_address(e, op);
     if (op->in[1] != VAL_NONE)
         load_r(e, HOST_RCX, op->in[1]);
-    load_r(e, HOST_RAX, op->in[0]);
+    if (!behind)
+        load_r(e, HOST_RAX, op->in[0]);
     put0(e, op->op, rcx ? FORM_fxc : FORM_fx, 0);
     store_r(e, rcx ? HOST_RCX : HOST_RAX, op->out);
 }
@@ -385,33 +397,46 @@ static void emit_r_r(Emit *e, const Op *op)
 
 /* ---- memory ---- */
 
+/* The register that the address is in, less *imm. */
+static u8 use_address(Emit *e, const Op *op, i32 *imm)
+{
+    *imm = op->imm;
+    if (!is_behind_mmu(e, op))
+        return use_r(e, op->in[0], HOST_RAX);
+    emit_host_address(e, op);
+    *imm = 0;
+    return HOST_RAX;
+}
+
 static void emit_load(Emit *e, const Op *op)
 {
-    u8 a = use_r(e, op->in[0], HOST_RAX);
+    i32 imm;
+    u8 a = use_address(e, op, &imm);
 
     if (op_desc[op->op].out == CLS_F) {
         u8 d = out_f(e, op->out);
 
-        put2(e, op->op, FORM_fri, d, a, op->imm);
+        put2(e, op->op, FORM_fri, d, a, imm);
         store_f(e, d, op->out);
     } else {
         u8 d = out_r(e, op->out);
 
-        put2(e, op->op, FORM_rri, d, a, op->imm);
+        put2(e, op->op, FORM_rri, d, a, imm);
         store_r(e, d, op->out);
     }
 }
 
 static void emit_store(Emit *e, const Op *op)
 {
-    u8 a = use_r(e, op->in[0], HOST_RAX);
+    i32 imm;
+    u8 a = use_address(e, op, &imm);
 
     if (op_desc[op->op].in[1] == CLS_F)
-        put2(e, op->op, FORM_sfi, a, use_f(e, op->in[1], HOST_X0), op->imm);
+        put2(e, op->op, FORM_sfi, a, use_f(e, op->in[1], HOST_X0), imm);
     else if (val_is_const(op->in[1]) && ir_value(e->ir, op->in[1]) == 0)
-        put1(e, op->op, FORM_szi, a, op->imm);
+        put1(e, op->op, FORM_szi, a, imm);
     else
-        put2(e, op->op, FORM_sri, a, use_r(e, op->in[1], HOST_RCX), op->imm);
+        put2(e, op->op, FORM_sri, a, use_r(e, op->in[1], HOST_RCX), imm);
 }
 
 /* ---- floating point ---- */

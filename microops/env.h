@@ -28,6 +28,7 @@ typedef enum TrapKind {
     TRAP_MEMORY,     /* access to addr refused by the host: sig, code say how */
     TRAP_MISALIGNED, /* atomic access to addr, not naturally aligned */
     TRAP_FENCE_I,    /* instruction-fetch fence; pc: of the next instruction */
+    TRAP_WAIT,       /* nothing to do until an interrupt; pc: of the next instruction */
     TRAP_REQUEST,    /* somebody called exec_request; pc: where to go on */
     TRAP_STOP,       /* pc is one of the Space's stops: a debugger's breakpoint */
 } TrapKind;
@@ -46,6 +47,15 @@ typedef struct JumpSlot {
     u64 pc; /* guest pc; JUMP_EMPTY when unused */
     const void *host;
 } JumpSlot;
+
+/* One page of a system guest's virtual addresses, as its accesses look it up. */
+typedef struct TlbEntry {
+    u64 read, write; /* the page's address where that may be done; else TLB_NONE */
+    u64 addend;      /* host address - guest address */
+    u64 phys;        /* the page's physical address */
+} TlbEntry;
+
+#define TLB_NONE (~0ull)
 
 /* What the guest read from clocks: a block that is run twice reads the same. */
 typedef struct ClockTape {
@@ -76,6 +86,9 @@ typedef struct Env {
     u64 call_site;            /* host address after the helper call under way; or 0 */
     const void *const *helpers;
     u64 entered, jumps; /* blocks and indirect jumps run; only while counted */
+    TlbEntry *tlb;      /* of the mode the CPU is in */
+    u64 tlb_mask;       /* its size less one entry, in bytes */
+    u64 jump_tag;       /* system: what pcs in the jump cache are XOR-ed with */
 
     /* Not seen by stencils. */
     Trap trap;
@@ -84,6 +97,8 @@ typedef struct Env {
     struct Cache *cache;   /* tcache's */
     struct Thread *thread; /* tcache's, of this Env */
     void *task;            /* linux-user's or hw's */
+    struct Mmu *mmu;       /* softmmu's; NULL: the window is the memory */
+    u64 bounce[2];         /* stands for memory that has no host address */
     ClockTape *tape;       /* NULL: clocks are read as they are */
 
     JumpSlot jump_cache[JUMP_CACHE_SIZE]; /* last: all before it is in one page */

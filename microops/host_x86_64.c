@@ -226,7 +226,7 @@ void put_new(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 exit, u32 
     if (q->exit_at)
         keep_in_line(e, q->exit_at);
     put_slowly(e, &set->stencils[shape], parts, imm);
-    if (q->exit_at && op == OP_jump)
+    if (q->exit_at && (op == OP_jump || op == OP_jump_tag))
         emit_fix(e, e->o->at + q->exit_at, FIX_THUNK, e->t->thunks->jump_miss);
     else if (q->exit_at)
         emit_fix(e, e->o->at + q->exit_at, FIX_EXIT, exit);
@@ -413,6 +413,11 @@ __asm__(".pushsection .text\n"
         "  add $8, %rsp\n"
         "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbp\n  pop %rbx\n"
         "  ret\n"
+        ".globl host_abandon\n"
+        "host_abandon:\n" /* rdi: env; from a helper: what code called it ends */
+        "  lea 128(%rdi), %rbp\n"
+        "  mov $0x7fffffff, %eax\n" /* EXIT_FAULT */
+        "  jmp host_leave\n"
         ".globl host_call\n"
         "host_call:\n" /* eax: helper index; the call's return address is two up */
         "  mov 8(%rsp), %rcx\n"

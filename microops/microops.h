@@ -88,6 +88,7 @@ typedef struct IrExit {
     u64 addr; /* trap: Trap.addr */
     u8 kind, trap;
     bool loop; /* closes a loop: a pending request is noticed on the way */
+    bool far;  /* jump: to be looked up each time, not linked */
     Canon canon;
 } IrExit;
 
@@ -409,6 +410,7 @@ typedef struct EmitTask {
     i64 counter;     /* the counter's offset from the start of the executable view */
     u64 head_pc;     /* exits to this pc jump to the block's own body */
     bool loops;      /* head_pc counts */
+    bool mmu;        /* guest addresses go through Env.tlb; gs has base 0 */
     bool statistics; /* count in Env.entered and Env.jumps */
     i32 tally; /* 0, or where runs and rounds are counted: u64s, from ENV_BIAS... */
     i32 exit_tally; /* and each exit taken; then exits go through code of their own */

@@ -172,15 +172,17 @@ static u8 condition_of(const Code *c, const Insn *jcc)
     return c->v->code[jcc->at] & 15;
 }
 
-/* "jcc L; jmp next; L: jmp exit" (or the two the other way round) becomes one jcc. */
+/* "jcc L; jmp next; L: jmp exit" (or the two the other way round) becomes one jcc;
+ * so does "jcc L; ...; jmp next; L: jmp exit". */
 static bool shape_branch(Code *c)
 {
-    const Insn *jcc = from_end(c, 2), *first = from_end(c, 1), *second = from_end(c, 0);
+    const Insn *first = from_end(c, 1), *second = from_end(c, 0);
+    const Insn *jcc = only_jcc(c, second->at);
 
     if (c->n_tails != 2 || first->kind < (InsnKind)TO_NEXT ||
-        first->kind == second->kind || second->kind < (InsnKind)TO_NEXT ||
-        only_jcc(c, second->at) != jcc || jumps_across(c, jcc->at, jcc) ||
-        any_indirect(c))
+        first->kind == second->kind || second->kind < (InsnKind)TO_NEXT || !jcc ||
+        (jcc != from_end(c, 2) && first->kind != (InsnKind)TO_NEXT) ||
+        jumps_across(c, jcc->at, jcc) || any_indirect(c))
         return false;
     c->v->len = c->v->hot = first->at;
     widen_jcc(c->v, jcc, condition_of(c, jcc) ^ (second->kind == (InsnKind)TO_NEXT),

@@ -109,21 +109,45 @@ FN(fence__x__, op_fence())
 BRANCH(check__x__, UNLIKELY(REQUEST))
 
 /* To the guest pc in rax: the jump cache's slot, unless it or a request says no. */
-void jump__x__(void);
-void jump__x__(void)
-{
-    IN_RAX;
-    JumpSlot *slot = (JumpSlot *)((char *)ENV->jump_cache +
-                                  (a * (sizeof(JumpSlot) / 2) &
-                                   (JUMP_CACHE_SIZE - 1) * sizeof(JumpSlot)));
-
-    if (UNLIKELY((slot->pc ^ a) | REQUEST)) {
-        __asm__ volatile("" : : "a"(a));
-        hole_exit();
-    } else {
-        ((void (*)(void))slot->host)();
+#define JUMP(name, tag)                                                                \
+    void name##__x__(void);                                                            \
+    void name##__x__(void)                                                             \
+    {                                                                                  \
+        IN_RAX;                                                                        \
+        JumpSlot *slot = (JumpSlot *)((char *)ENV->jump_cache +                        \
+                                      (a * (sizeof(JumpSlot) / 2) &                    \
+                                       (JUMP_CACHE_SIZE - 1) * sizeof(JumpSlot)));     \
+                                                                                       \
+        if (UNLIKELY((slot->pc ^ a tag) | REQUEST)) {                                  \
+            __asm__ volatile("" : : "a"(a));                                           \
+            hole_exit();                                                               \
+        } else {                                                                       \
+            ((void (*)(void))slot->host)();                                            \
+        }                                                                              \
     }
-}
+JUMP(jump, )
+JUMP(jump_tag, ^ ENV->jump_tag)
+
+/* The page of the first and of the last byte must be the one in the slot. */
+#define TLB(name, field, size)                                                         \
+    void name##__x__(void);                                                            \
+    void name##__x__(void)                                                             \
+    {                                                                                  \
+        IN_RAX;                                                                        \
+        TlbEntry *t = (TlbEntry *)((char *)ENV->tlb +                                  \
+                                   (a / (PAGE_SIZE / sizeof(TlbEntry)) & ENV->tlb_mask)); \
+                                                                                       \
+        if (UNLIKELY(t->field != ((a + size - 1) & PAGE_MASK))) {                      \
+            __asm__ volatile("" : : "a"(a));                                           \
+            hole_exit();                                                               \
+        } else {                                                                       \
+            a += t->addend;                                                            \
+            __asm__ volatile("" : : "a"(a));                                           \
+            hole_next();                                                               \
+        }                                                                              \
+    }
+TLB(tlb_r1, read, 1) TLB(tlb_r2, read, 2) TLB(tlb_r4, read, 4) TLB(tlb_r8, read, 8)
+TLB(tlb_w1, write, 1) TLB(tlb_w2, write, 2) TLB(tlb_w4, write, 4) TLB(tlb_w8, write, 8)
 
 #else
 register u64 rbx __asm__("rbx"), r12 __asm__("r12"), r13 __asm__("r13"),

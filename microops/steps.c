@@ -158,7 +158,16 @@ STEP(jump, {
         stop(STEPS_JUMP);
     }
 })
-#define step_insn NULL
+#define step_insn     NULL
+#define step_jump_tag NULL
+#define step_tlb_r1   NULL
+#define step_tlb_r2   NULL
+#define step_tlb_r4   NULL
+#define step_tlb_r8   NULL
+#define step_tlb_w1   NULL
+#define step_tlb_w2   NULL
+#define step_tlb_w4   NULL
+#define step_tlb_w8   NULL
 
 /* The functions of each op, NAME and (FAULT ops have no place for one) NAME_k. */
 #define K_NONE(n)         NULL

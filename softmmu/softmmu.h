@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Guest memory.  User mode: one window of host addresses, guest address a at
- * space->base + a, and a byte of flags for each guest page.  (System mode's
- * software TLB will live here too.)
+ * space->base + a, and a byte of flags for each guest page.  System mode: the
+ * window holds physical addresses, and virtual ones go through a TLB.
  */
 #ifndef TESSERA_SOFTMMU_H
 #define TESSERA_SOFTMMU_H
 
-#include "../microops/base.h"
+#include "../microops/env.h"
 
 /* ---- pages.c: the window and its pages ---- */
 
@@ -25,6 +25,8 @@ typedef struct Space {
     u8 *base;         /* host address of guest address 0 */
     u64 size;         /* bytes; guest addresses are below */
     _Atomic u8 *page; /* PageFlags, one byte a page */
+    bool system;      /* addresses of code are virtual, and may be mapped elsewhere */
+    bool paged;       /* neighbours in it are no neighbours: one page at a time */
     const u64 *stops; /* guest pcs that are not to be run: a debugger's, sorted */
     u32 n_stops;
 } Space;
@@ -63,5 +65,86 @@ bool space_check(const Space *s, u64 addr, u64 len, u8 need);
 bool space_any(const Space *s, u64 addr, u64 len, u8 bits);
 /* Host protection that the page's flags ask for (PROT_*; no write for CODE pages). */
 int space_prot(u8 flags);
+
+/* ---- bus.c: the physical addresses of a board ---- */
+
+enum { BUS_REGIONS = 64 };
+
+/* Registers of a device.  offset: from base, a multiple of width (1, 2, 4, 8). */
+typedef struct BusRegion {
+    u64 base, size;
+    u8 widths; /* that it takes, or-ed */
+    void *ctx;
+    u64 (*read)(void *ctx, u64 offset, u32 width);
+    void (*write)(void *ctx, u64 offset, u64 value, u32 width);
+} BusRegion;
+
+typedef struct Bus {
+    Space *space; /* RAM: its pages that have PAGE_MAPPED */
+    u32 n;
+    BusRegion region[BUS_REGIONS]; /* by address */
+} Bus;
+
+bool bus_add(Bus *b, const BusRegion *region); /* false: overlaps, or too many */
+const BusRegion *bus_find(const Bus *b, u64 phys);
+/* Host address of RAM; NULL: not all of it is. */
+u8 *bus_ram(const Bus *b, u64 phys, u64 len);
+/* RAM or registers; false: nobody there takes such an access. */
+bool bus_read(const Bus *b, u64 phys, u32 width, u64 *value);
+bool bus_write(const Bus *b, u64 phys, u32 width, u64 value);
+
+/* ---- tlb.c: the virtual addresses of a hart ---- */
+
+enum { MMU_MODES = 4, MMU_NO_DEVICE = -1 };
+
+typedef enum MmuAccess { MMU_READ, MMU_WRITE, MMU_FETCH } MmuAccess;
+
+/* What the guest's tables say of one address. */
+typedef struct MmuPage {
+    u64 phys;  /* of the address itself */
+    u64 size;  /* bytes that one entry of the tables maps */
+    u8 rights; /* PAGE_READ, PAGE_WRITE, PAGE_EXEC: without asking the tables again */
+} MmuPage;
+
+/* The guest's: false: refused, env->trap says why. */
+typedef bool MmuWalk(Env *env, u64 addr, MmuAccess access, MmuPage *page);
+
+typedef struct Tlb {
+    TlbEntry *entry;
+    u32 bits, filled;
+} Tlb;
+
+typedef struct Mmu {
+    Bus *bus;
+    MmuWalk *walk;
+    /* Ends the instruction at hand with env->trap; set by who runs the code. */
+    void (*fault)(Env *env) __attribute__((noreturn));
+    Tlb tlb[MMU_MODES]; /* of the guest's modes, which differ in rights or tables */
+    u32 mode;
+    /* Where entries larger than a page were met, in each half of the addresses. */
+    struct {
+        u64 start, end;
+    } large[2];
+    u64 site; /* offset of the code that missed; 0: none is being served */
+    u64 walks, flushes;
+} Mmu;
+
+bool mmu_init(Mmu *m, Env *env, Bus *bus, MmuWalk *walk); /* false: no memory */
+void mmu_free(Mmu *m);
+void mmu_set_mode(Env *env, u32 mode);
+void mmu_flush(Env *env);
+void mmu_flush_page(Env *env, u64 addr); /* and of all that its entry maps */
+/* Host address that stands for the access; a write to a device has been made then.
+ * trap.code MMU_NO_DEVICE: nothing there.  Does not return when it is refused. */
+u64 mmu_reach(Env *env, u64 addr, u64 value, u32 size, MmuAccess access);
+/* mmu_reach as helpers, for the ops tlb_r1 to tlb_w8. */
+u64 mmu_miss_r1(Env *env, u64 a, u64 b, u64 c);
+u64 mmu_miss_r2(Env *env, u64 a, u64 b, u64 c);
+u64 mmu_miss_r4(Env *env, u64 a, u64 b, u64 c);
+u64 mmu_miss_r8(Env *env, u64 a, u64 b, u64 c);
+u64 mmu_miss_w1(Env *env, u64 a, u64 b, u64 c);
+u64 mmu_miss_w2(Env *env, u64 a, u64 b, u64 c);
+u64 mmu_miss_w4(Env *env, u64 a, u64 b, u64 c);
+u64 mmu_miss_w8(Env *env, u64 a, u64 b, u64 c);
 
 #endif

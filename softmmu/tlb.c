@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtual addresses of a system guest: a table of pages that generated code looks up
+ * itself, one for each of the guest's modes, and all that it leaves to C: filling,
+ * devices, accesses across pages.  Flushing is cheap where little was filled.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "softmmu.h"
+
+enum { TLB_LEAST_BITS = 6, TLB_MOST_BITS = 13 };
+
+/* ---- the tables ---- */
+
+static u32 entries_of(const Tlb *t) { return 1u << t->bits; }
+
+static void clear(Tlb *t)
+{
+    for (u32 i = 0; i < entries_of(t); i++)
+        t->entry[i].read = t->entry[i].write = TLB_NONE;
+    t->filled = 0;
+}
+
+/* The table becomes a fresh one of so many bits; it stays as it is without memory. */
+static void resize(Tlb *t, u32 bits)
+{
+    TlbEntry *entry = malloc(sizeof *entry << bits);
+
+    if (!entry)
+        return;
+    free(t->entry);
+    t->entry = entry;
+    t->bits = bits;
+    clear(t);
+}
+
+/* Env's view of the mode's table. */
+static void show(Env *env)
+{
+    const Tlb *t = &env->mmu->tlb[env->mmu->mode];
+
+    env->tlb = t->entry;
+    env->tlb_mask = (entries_of(t) - 1) * sizeof(TlbEntry);
+}
+
+bool mmu_init(Mmu *m, Env *env, Bus *bus, MmuWalk *walk)
+{
+    *m = (Mmu){.bus = bus, .walk = walk};
+    for (u32 i = 0; i < MMU_MODES; i++) {
+        resize(&m->tlb[i], TLB_LEAST_BITS);
+        if (!m->tlb[i].entry)
+            return false;
+    }
+    env->mmu = m;
+    env->base = 0;
+    show(env);
+    return true;
+}
+
+void mmu_free(Mmu *m)
+{
+    for (u32 i = 0; i < MMU_MODES; i++)
+        free(m->tlb[i].entry);
+}
+
+void mmu_set_mode(Env *env, u32 mode)
+{
+    env->mmu->mode = mode;
+    show(env);
+}
+
+/* ---- flushing ---- */
+
+/* A table that was full when it was flushed was too small. */
+static void flush(Tlb *t)
+{
+    u32 used = t->filled, size = entries_of(t);
+
+    if (used > size / 2 && t->bits < TLB_MOST_BITS)
+        resize(t, t->bits + 1);
+    else if (used && used < size / 16 && t->bits > TLB_LEAST_BITS)
+        resize(t, t->bits - 1);
+    else if (used)
+        clear(t);
+}
+
+void mmu_flush(Env *env)
+{
+    for (u32 i = 0; i < MMU_MODES; i++)
+        flush(&env->mmu->tlb[i]);
+    env->mmu->large[0].end = env->mmu->large[1].end = 0;
+    env->mmu->flushes++;
+    show(env);
+}
+
+static TlbEntry *slot(Tlb *t, u64 addr)
+{
+    return &t->entry[addr >> PAGE_BITS & (entries_of(t) - 1)];
+}
+
+void mmu_flush_page(Env *env, u64 addr)
+{
+    u64 start = env->mmu->large[addr >> 63].start,
+        end = env->mmu->large[addr >> 63].end;
+
+    if (addr >= start && addr <= end && end) {
+        mmu_flush(env);
+        return;
+    }
+    for (u32 i = 0; i < MMU_MODES; i++) {
+        TlbEntry *e = slot(&env->mmu->tlb[i], addr);
+
+        e->read = e->write = TLB_NONE;
+    }
+}
+
+/* ---- filling ---- */
+
+/* The range that holds all large entries of this half grows. */
+static void note_large(Mmu *m, u64 addr, u64 size)
+{
+    u64 start = align_down(addr, size), end = start + size - 1; /* it may be the last */
+    u32 half = (u32)(addr >> 63);
+
+    if (!m->large[half].end) {
+        m->large[half].start = start;
+        m->large[half].end = end;
+    }
+    m->large[half].start = MIN(m->large[half].start, start);
+    m->large[half].end = MAX(m->large[half].end, end);
+}
+
+static void fill(Env *env, u64 addr, const MmuPage *page, const u8 *host)
+{
+    Tlb *t = &env->mmu->tlb[env->mmu->mode];
+    TlbEntry *e = slot(t, addr);
+    u64 tag = addr & PAGE_MASK;
+
+    if (page->size > PAGE_SIZE)
+        note_large(env->mmu, addr, page->size);
+    t->filled += e->read == TLB_NONE && e->write == TLB_NONE;
+    e->read = page->rights & PAGE_READ ? tag : TLB_NONE;
+    e->write = page->rights & PAGE_WRITE ? tag : TLB_NONE;
+    e->addend = (u64)(uintptr_t)host - addr;
+    e->phys = page->phys & PAGE_MASK;
+}
+
+/* ---- what generated code leaves to C ---- */
+
+/* Where an access may go; does not return when it may not. */
+static MmuPage walk(Env *env, u64 addr, MmuAccess access)
+{
+    MmuPage page;
+
+    env->mmu->walks++;
+    if (!env->mmu->walk(env, addr, access, &page))
+        env->mmu->fault(env);
+    return page;
+}
+
+static void refuse(Env *env, u64 addr, MmuAccess access)
+{
+    env->trap = (Trap){.kind = TRAP_MEMORY,
+                       .addr = addr,
+                       .code = MMU_NO_DEVICE,
+                       .write = access == MMU_WRITE};
+    env->mmu->fault(env);
+}
+
+/* A register of a device, by way of the bounce buffer. */
+static u64 reach_device(Env *env, u64 addr, u64 phys, u64 value, u32 size,
+                        MmuAccess access)
+{
+    const Bus *bus = env->mmu->bus;
+    bool there = access == MMU_WRITE ? bus_write(bus, phys, size, value)
+                                     : bus_read(bus, phys, size, &env->bounce[0]);
+
+    if (!there)
+        refuse(env, addr, access);
+    return (u64)(uintptr_t)env->bounce;
+}
+
+/* Byte by byte across two pages, both of which are looked at first. */
+static u64 reach_across(Env *env, u64 addr, u64 value, u32 size, MmuAccess access)
+{
+    u64 second = (addr + size - 1) & PAGE_MASK;
+    MmuPage a = walk(env, addr, access), b = walk(env, second, access);
+    u8 *bytes = (u8 *)env->bounce;
+
+    for (u32 i = 0; i < size; i++) {
+        u64 at = addr + i;
+        u64 phys = at < second ? a.phys + i : b.phys + (at - second), v;
+        bool there = access == MMU_WRITE
+                         ? bus_write(env->mmu->bus, phys, 1, value >> 8 * i & 0xff)
+                         : bus_read(env->mmu->bus, phys, 1, &v);
+
+        if (!there)
+            refuse(env, at, access);
+        if (access != MMU_WRITE)
+            bytes[i] = (u8)v;
+    }
+    return (u64)(uintptr_t)env->bounce;
+}
+
+u64 mmu_reach(Env *env, u64 addr, u64 value, u32 size, MmuAccess access)
+{
+    MmuPage page;
+    u8 *host;
+
+    if (((addr + size - 1) ^ addr) & PAGE_MASK)
+        return reach_across(env, addr, value, size, access);
+    page = walk(env, addr, access);
+    host = bus_ram(env->mmu->bus, page.phys, size);
+    if (!host)
+        return reach_device(env, addr, page.phys, value, size, access);
+    fill(env, addr, &page, host);
+    return (u64)(uintptr_t)host;
+}
+
+/* One for each op tlb_*: called as helpers are. */
+#define MISS(name, size, access)                       \
+    u64 mmu_miss_##name(Env *env, u64 a, u64 b, u64 c) \
+    {                                                  \
+        u64 host;                                      \
+                                                       \
+        env->mmu->site = c;                            \
+        host = mmu_reach(env, a, b, size, access);     \
+        env->mmu->site = 0;                            \
+        return host;                                   \
+    }
+MISS(r1, 1, MMU_READ)
+MISS(r2, 2, MMU_READ)
+MISS(r4, 4, MMU_READ)
+MISS(r8, 8, MMU_READ)
+MISS(w1, 1, MMU_WRITE)
+MISS(w2, 2, MMU_WRITE)
+MISS(w4, 4, MMU_WRITE)
+MISS(w8, 8, MMU_WRITE)
+#undef MISS
