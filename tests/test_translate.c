@@ -66,11 +66,11 @@ static FILE *objdump(const char *dir)
     return popen(command, "r");
 }
 
-/* objdump knows these and we do not: privileged instructions, a reserved encoding. */
+/* objdump knows these and we do not: old privileged instructions, a reserved encoding.
+ */
 static bool not_ours(const char *text)
 {
-    static const char *const names[] = {"sret", "mret", "wfi",        "uret",
-                                        "hret", "dret", "sfence.vma", "sfence.vm"};
+    static const char *const names[] = {"uret", "hret", "dret", "sfence.vm"};
     size_t len = strcspn(text, "\t");
 
     if (strcmp(text, "c.addi16sp\tsp,0") == 0)
@@ -84,11 +84,12 @@ static bool not_ours(const char *text)
 /* We know these and binutils 2.40 does not. */
 static bool newer(const char *text)
 {
-    static const char *const zfa[] = {"fli.",      "fminm.", "fmaxm.", "fround.",
-                                      "froundnx.", "fleq.",  "fltq.",  "fcvtmod."};
+    static const char *const starts[] = {
+        "fli.",  "fminm.",   "fmaxm.",  "fround.",   "froundnx.",    "fleq.",
+        "fltq.", "fcvtmod.", "sinval.", "sfence.w.", "sfence.inval."};
 
-    for (size_t i = 0; i < ARRAY_SIZE(zfa); i++)
-        if (strncmp(text, zfa[i], strlen(zfa[i])) == 0)
+    for (size_t i = 0; i < ARRAY_SIZE(starts); i++)
+        if (strncmp(text, starts[i], strlen(starts[i])) == 0)
             return true;
     return strncmp(text, "czero.", 6) == 0 ||
            ((strncmp(text, "fcvt.d.", 7) == 0 || strncmp(text, "fcvt.s.h", 8) == 0) &&

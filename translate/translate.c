@@ -9,12 +9,19 @@ enum { MAX_INSNS = 128, STOP_LEN = 1 };
 
 static u64 next_pc(const Dis *d) { return d->pc + d->len; }
 
+/* In a page that may be mapped elsewhere tomorrow? */
+static bool is_far(const Dis *d, u64 pc)
+{
+    return UNLIKELY(d->space->system) && ((pc ^ d->key.pc) & PAGE_MASK);
+}
+
 /* An exit for a direct branch or jump. */
 static u16 exit_to(Dis *d, u64 pc)
 {
     u16 exit = ir_exit(d->ir, EXIT_JUMP, TRAP_NONE, pc);
 
     d->ir->exits[exit].loop = pc <= d->pc;
+    d->ir->exits[exit].far = is_far(d, pc);
     return exit;
 }
 
@@ -27,7 +34,10 @@ static void leave_to(Dis *d, u64 pc)
 /* The block stops short: what follows is the next block's. */
 static void leave_short(Dis *d, u64 pc)
 {
-    gen_leave(d->ir, ir_exit(d->ir, EXIT_JUMP, TRAP_NONE, pc));
+    u16 exit = ir_exit(d->ir, EXIT_JUMP, TRAP_NONE, pc);
+
+    d->ir->exits[exit].far = is_far(d, pc);
+    gen_leave(d->ir, exit);
     d->end = true;
 }
 
@@ -51,6 +61,8 @@ static bool page_allowed(const Dis *d, u64 addr)
 {
     u64 page = addr & PAGE_MASK, first = d->key.pc & PAGE_MASK;
 
+    if (UNLIKELY(d->space->paged))
+        return page == first;
     return d->follow || page == first || page == first + PAGE_SIZE;
 }
 

@@ -59,6 +59,16 @@ static bool look(Dis *d, Ahead *a)
     return true;
 }
 
+/* Does it use floating-point registers?  Their names begin so. */
+static bool is_fp(InsnId id)
+{
+    const char *name = insn_desc[id].name;
+
+    if (id == INSN_NONE || !strncmp(name, "fence", 5))
+        return false;
+    return name[0] == 'f' || !strncmp(name, "c_f", 3);
+}
+
 static void insn(Dis *d)
 {
     Ahead *a = ahead_of(d);
@@ -72,7 +82,8 @@ static void insn(Dis *d)
     d->len = insn_len(bits);
     look_ahead(d, a, d->pc + d->len);
     ir_insn(d->ir, d->pc, d->len);
-    if (UNLIKELY(!insn_translate(d, id, bits)))
+    if (UNLIKELY(d->key.flags & KEY_FS_OFF && is_fp(id)) ||
+        UNLIKELY(!insn_translate(d, id, bits)))
         dis_trap(d, TRAP_ILLEGAL, d->pc);
 }
 

@@ -22,10 +22,15 @@ enum {
     FRM_HOST = 0,    /* frm is 0..3: MXCSR.RC says the same */
     FRM_AWAY = 1,    /* frm is RMM */
     FRM_INVALID = 2, /* frm is 5..7: instructions that use it are illegal */
+    FRM_MASK = 3,
+    /* whole systems */
+    KEY_SYSTEM = 4,
+    KEY_PRIV_SHIFT = 3, /* two bits: PRIV_* */
+    KEY_FS_OFF = 32,    /* floating-point instructions are illegal */
 };
 
 /* Env.guest_state[] */
-enum { STATE_FRM };
+enum { STATE_FRM, STATE_HART };
 
 enum { TIMEBASE_HZ = 10000000 }; /* of the time CSR */
 enum { CACHE_BLOCK = 64 };       /* of cbo.*, in bytes */
@@ -49,6 +54,18 @@ enum {
     CSR_TIME = 0xc01,
     CSR_INSTRET = 0xc02
 };
+
+/* How an instruction uses a CSR: help_csr. */
+enum {
+    CSR_SWAP = 0,
+    CSR_SET = 1,
+    CSR_CLEAR = 2,
+    CSR_HOW = 3,
+    CSR_READS = 4,
+    CSR_WRITES = 8
+};
+/* priv_csr.c: does code after a write of this CSR depend on it? */
+bool csr_ends_block(u32 number);
 
 /* fcsr as the guest sees it, for signal frames; outside generated code only. */
 u32 riscv64_fcsr(const Env *env);

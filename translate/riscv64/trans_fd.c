@@ -14,9 +14,9 @@ Rounding fd_rounding(const Dis *d, u8 rm)
         return ROUND_SET;
     if (rm == RM_RMM)
         return ROUND_AWAY;
-    if (rm != RM_DYN || d->key.flags == FRM_INVALID)
+    if (rm != RM_DYN || (d->key.flags & FRM_MASK) == FRM_INVALID)
         return ROUND_BAD;
-    return d->key.flags == FRM_AWAY ? ROUND_AWAY : ROUND_HOST;
+    return (d->key.flags & FRM_MASK) == FRM_AWAY ? ROUND_AWAY : ROUND_HOST;
 }
 
 Val fd_round_begin(Dis *d, Rounding how, u8 rm)

@@ -67,12 +67,29 @@ static void csr_written(Dis *d, u32 csr)
         dis_end(d);
 }
 
+/* A whole system's: what is allowed is known when it is run. */
+static bool csr_any(Dis *d, const Arg *a, u32 how, Val source)
+{
+    u32 csr = (u32)a->imm;
+    Val old = a->rd ? a->rd : VAL_NONE;
+
+    how |= a->rd || how != CSR_SWAP ? CSR_READS : 0;
+    how |= a->rs1 || (how & CSR_HOW) == CSR_SWAP ? CSR_WRITES : 0;
+    gen_call(d->ir, old, ir_const(d->ir, csr), source, ir_const(d->ir, how),
+             HELPER_csr);
+    if (how & CSR_WRITES && csr_ends_block(csr))
+        dis_end(d);
+    return true;
+}
+
 /* csr = source, rd = its old value; nothing is read for x0. */
 static bool csr_swap(Dis *d, const Arg *a, Val source)
 {
     u32 csr = (u32)a->imm;
     Val old = ir_temp(d->ir);
 
+    if (d->key.flags & KEY_SYSTEM)
+        return csr_any(d, a, CSR_SWAP, source);
     if (!csr_writable(csr))
         return false;
     if (a->rd)
@@ -90,6 +107,8 @@ static bool csr_change(Dis *d, const Arg *a, OpCode op, Val source)
     u32 csr = (u32)a->imm;
     Val old = ir_temp(d->ir), new = ir_temp(d->ir);
 
+    if (d->key.flags & KEY_SYSTEM)
+        return csr_any(d, a, op == OP_or ? CSR_SET : CSR_CLEAR, source);
     if (!csr_readable(csr) || (a->rs1 && !csr_writable(csr)))
         return false;
     csr_read(d, old, csr);
