@@ -83,7 +83,8 @@ static inline void keep_in_line(Emit *e, u32 ahead)
         put_nops(e->o, 64 - at);
 }
 
-static inline void put_memo(Emit *e, const Memo *m, u32 op, i64 imm, u32 exit)
+static inline __attribute__((always_inline)) void put_memo(Emit *e, const Memo *m,
+                                                           u32 op, i64 imm, u32 exit)
 {
     EmitBuf *o = e->o;
     u8 *code;
@@ -105,8 +106,8 @@ static inline void put_memo(Emit *e, const Memo *m, u32 op, i64 imm, u32 exit)
 }
 
 /* Copies one variant; regs: its registers, four bits each. */
-static inline void put_key(Emit *e, u32 op, Form form, const u8 *regs, u32 packed,
-                           i64 imm, u32 exit)
+static inline __attribute__((always_inline)) void
+put_key(Emit *e, u32 op, Form form, const u8 *regs, u32 packed, i64 imm, u32 exit)
 {
     u32 key = op << 6 | (u32)form | packed << 16 | (u32)fits_i8(imm) << 30 | 1u << 31;
     const Memo *m = &e->memo[key * 0x9e3779b1u >> (32 - MEMO_BITS)];

@@ -275,27 +275,48 @@ static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
 /* May blocks go on to others by themselves? */
 static bool may_chain(const Cache *c) { return !log_on(LOG_NOCHAIN) && !c->check; }
 
+/* What the code at env->pc is; false: it cannot be fetched, env->trap. */
+static bool find_key(Cache *c, Env *env, TbKey *key)
+{
+    *key = (TbKey){env->pc, env->key_flags};
+    return !c->options.system || system_key(c, env, key);
+}
+
+/* A system's mappings change: what is linked lies in one page. */
+static bool may_link(const Cache *c, u32 exit, const Tb *to)
+{
+    const Tb *from = &c->tbs[c->exits[exit].tb];
+
+    return !c->options.system ||
+           (from->flags == to->flags && !((from->pc ^ to->pc) & PAGE_MASK));
+}
+
 /* The block at env->pc, made if need be and linked to the exit that led here. */
 static Tb *find_block(Cache *c, Env *env, u32 from)
 {
     u64 epoch = c->epoch;
     u32 made = c->n_tbs;
-    Tb *tb = tb_find(c, env->pc, env->key_flags);
+    TbKey key;
+    Tb *tb;
 
     env->thread->lookups++;
+    if (!find_key(c, env, &key))
+        return NULL;
+    tb = tb_find(c, key.pc, key.flags);
     if (tb && from == NO_EXIT)
         return tb;
     exec_lock(c, env->thread);
     if (epoch != c->epoch)
         from = NO_EXIT;
     if (epoch != c->epoch || made != c->n_tbs || tb)
-        tb = tb_find(c, env->pc, env->key_flags);
+        tb = tb_find(c, key.pc, key.flags);
     epoch = c->epoch;
     if (!tb) {
-        tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags});
-        fork_teach(c, (TbKey){env->pc, env->key_flags});
+        tb = gen_or_flush(c, env, key);
+        fork_teach(c, key);
     }
-    if (tb && from != NO_EXIT && epoch == c->epoch && may_chain(c))
+    if (tb && from != NO_EXIT && epoch == c->epoch && may_chain(c) &&
+        may_link(c, from, tb))
         chain_link(c, from, tb);
     exec_unlock(c, env->thread);
     return tb;
@@ -303,10 +324,14 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
 
 static Tb *step_block(Cache *c, Env *env)
 {
+    TbKey key;
     Tb *tb;
 
+    if (!find_key(c, env, &key))
+        return NULL;
+    key.flags |= KEY_STEP;
     exec_lock(c, env->thread);
-    tb = gen_or_flush(c, env, (TbKey){env->pc, env->key_flags | KEY_STEP});
+    tb = gen_or_flush(c, env, key);
     exec_unlock(c, env->thread);
     return tb;
 }
@@ -318,7 +343,7 @@ static void fill_jump_cache(Cache *c, Env *env, const Tb *tb)
     if (!may_chain(c))
         return;
     slot->host = c->exec + tb->code;
-    __atomic_store_n(&slot->pc, tb->pc, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->pc, tb->pc ^ env->jump_tag, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&tb->state, __ATOMIC_SEQ_CST) != TB_ALIVE)
         slot->pc = JUMP_EMPTY;
 }
@@ -545,12 +570,18 @@ static void redirect(Env *env, ucontext_t *context)
     r[REG_RBP] = (greg_t)(uintptr_t)env + ENV_BIAS;
 }
 
+/* Where in the window the access went. */
+static u64 guest_offset(const Cache *c, const siginfo_t *info)
+{
+    return (u64)(uintptr_t)info->si_addr - (u64)(uintptr_t)c->space->base;
+}
+
 static void set_trap(Env *env, int sig, const siginfo_t *info, bool write)
 {
     env->trap = (Trap){.kind = TRAP_MEMORY,
                        .sig = sig,
                        .code = info->si_code,
-                       .addr = (u64)(uintptr_t)info->si_addr - env->base,
+                       .addr = guest_offset(env->cache, info),
                        .write = write};
     if (sig == SIGSEGV && info->si_code == SI_KERNEL) { /* not a canonical address */
         env->trap.code = SEGV_MAPERR;
@@ -567,7 +598,7 @@ bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info)
 /* A write to a page of ours to watch: drop its code, and go on or step over it. */
 static bool watched_write(Cache *c, Env *env, const Tb *tb, const siginfo_t *info)
 {
-    u64 addr = (u64)(uintptr_t)info->si_addr - env->base, epoch = c->epoch;
+    u64 addr = guest_offset(c, info), epoch = c->epoch;
     bool self;
 
     if (!exec_watches(c, addr, info))

@@ -33,7 +33,7 @@ static void log_in_asm(Cache *c, const Ir *ir)
                cache_symbol_text(c, ir->insns[0].pc, where));
     for (u32 i = 0; i < ir->n_insns; i++) {
         u64 pc = ir->insns[i].pc;
-        const u8 *p = space_host(c->space, pc);
+        const u8 *p = space_host(c->code, pc);
         u32 word = 0;
 
         if (!ir->insns[i].len)
@@ -86,7 +86,7 @@ static void log_out_asm(Cache *c, const EmitTask *t, const Ir *ir)
             u64 pc = ir->insns[insn].pc;
 
             if (ir->insns[insn].len &&
-                c->guest->disas(line, sizeof line, pc, space_host(c->space, pc),
+                c->guest->disas(line, sizeof line, pc, space_host(c->code, pc),
                                 ir->insns[insn].len))
                 fprintf(f, "---- 0x%llx: %s\n\n", (unsigned long long)pc, line);
             insn++;
@@ -111,15 +111,23 @@ static void log_out_asm(Cache *c, const EmitTask *t, const Ir *ir)
 
 /* ---- pages ---- */
 
+/* A page of the block at hand, as the window has it. */
+static u64 physical(const Cache *c, u64 page)
+{
+    if (LIKELY(!c->options.system))
+        return page;
+    return page + (page == c->code_page ? c->code_shift : c->code_next);
+}
+
 /* False: the page had not been protected before. */
 static bool protect_page(Cache *c, u64 page, bool *hot)
 {
-    u8 flags = space_flags(c->space, page);
+    u8 flags = space_flags(c->space, physical(c, page));
 
     if (flags & PAGE_HOT)
         *hot = true;
     return flags & (PAGE_HOT | PAGE_CODE) || !(flags & PAGE_WRITE) ||
-           !smc_protect(c, page);
+           !smc_protect(c, physical(c, page));
 }
 
 /* The pages of a block, each once or nearly so; a plain block has at most two. */
@@ -165,7 +173,7 @@ static void add_pages(Cache *c, u32 tb, const Ir *ir, bool trace)
     u32 n = pages_of(ir, trace, pages);
 
     for (u32 i = 0; i < n; i++)
-        tb_page_add(c, tb, pages[i]);
+        tb_page_add(c, tb, physical(c, pages[i]));
 }
 
 /* How many instructions up to and including the first store. */
@@ -203,7 +211,7 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
     for (u32 tries = 0; tries < 4; tries++) {
         if (tracer)
             trace_begin(tracer, c, key);
-        translate_block(&dis, ir, c->guest, c->space, plain, max,
+        translate_block(&dis, ir, c->guest, c->code, plain, max,
                         tracer ? &tracer->follow : NULL);
         if (key.flags & KEY_STEP || protect_pages(c, ir, tracer, hot))
             break;
@@ -211,8 +219,8 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
     if (*hot) {
         if (tracer)
             tracer->loops = false;
-        translate_block(&dis, ir, c->guest, c->space, plain, longest, NULL);
-        translate_block(&dis, ir, c->guest, c->space, plain,
+        translate_block(&dis, ir, c->guest, c->code, plain, longest, NULL);
+        translate_block(&dis, ir, c->guest, c->code, plain,
                         MIN(insns_to_store(ir), longest), NULL);
     }
 }
@@ -243,10 +251,11 @@ bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
     t->plan = &c->plans[tb->plan];
     t->entry_plan = &c->plans[0];
     t->statistics = c->timed;
+    t->mmu = c->options.system;
     t->loops = tb->loops;
     t->head_pc = tb->pc;
     t->check_len = check;
-    t->check_bytes = space_host(c->space, tb->pc);
+    t->check_bytes = space_host(c->code, tb->pc);
     t->tally = c->explain ? exec_tally_at(c, 2 * t->block) : 0;
     t->exit_tally = c->explain ? exec_tally_at(c, 2 * c->max_tbs + c->n_exits) : 0;
     t->notes = log_on(LOG_OUT_ASM) || c->check || c->explain;
@@ -311,6 +320,20 @@ void gen_pass(const Cache *c, u32 i, Ir *ir)
         check_plant_in(c, gen_passes[i].name, ir);
 }
 
+/* Sets c->code.  Returns KEY_STEP where the block is not to be kept. */
+static u64 find_source(Cache *c, Env *env, TbKey key)
+{
+    bool across;
+
+    c->code = c->space;
+    if (LIKELY(!c->options.system))
+        return 0;
+    if (!system_view(c, env, key, &across))
+        siglongjmp(c->unreadable, 1);
+    c->code = &c->view;
+    return across ? KEY_STEP : 0;
+}
+
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
 {
     EmitTask *t = c->task;
@@ -322,6 +345,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
 
     if (!room_for_block(c))
         return NULL;
+    key.flags |= find_source(c, env, key);
     fork_own_tail(c);
     code_make_ready(c);
     *tb = (Tb){

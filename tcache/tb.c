@@ -16,12 +16,18 @@
 
 static const void **all_helpers(const GuestRegs *guest)
 {
+    /* as the ops tlb_* are ordered */
+    static HelperFn *const misses[] = {mmu_miss_r1, mmu_miss_r2, mmu_miss_r4,
+                                       mmu_miss_r8, mmu_miss_w1, mmu_miss_w2,
+                                       mmu_miss_w4, mmu_miss_w8};
     const void **all = calloc(guest->n_helpers + OP_COUNT, sizeof *all);
 
     for (u32 i = 0; all && i < guest->n_helpers; i++)
         all[i] = (const void *)guest->helpers[i].fn;
     for (u32 i = 0; all && i < OP_COUNT; i++)
         all[guest->n_helpers + i] = (const void *)interp_fn[i];
+    for (u32 i = 0; all && i < ARRAY_SIZE(misses); i++)
+        all[guest->n_helpers + OP_tlb_r1 + i] = (const void *)misses[i];
     return all;
 }
 
@@ -185,7 +191,7 @@ void tb_drop(Cache *c, Tb *tb)
     for (Thread *t = c->threads; t; t = t->next) {
         JumpSlot *slot = &t->env->jump_cache[jump_slot(tb->pc)];
 
-        if (slot->pc == tb->pc)
+        if (slot->host == c->exec + tb->code)
             __atomic_store_n(&slot->pc, JUMP_EMPTY, __ATOMIC_SEQ_CST);
     }
     c->stats.invalidated++;

@@ -29,6 +29,8 @@ enum { TB_ALIVE = 1, TB_DEAD = 2 };
 
 /* A block that is run once and found by nobody: TbKey.flags has this. */
 #define KEY_STEP (1ull << 63)
+/* A whole system's block: the physical page it lies in. */
+#define KEY_PHYS (((1ull << 56) - 1) & PAGE_MASK)
 
 typedef struct TbExit {
     u64 pc;   /* guest pc it leads to */
@@ -127,6 +129,11 @@ struct Cache {
     Thread *reader;               /* reads guest code; a fault of it goes to ... */
     sigjmp_buf unreadable;        /* ... here */
     u64 pages_read[2 * IR_INSNS]; /* of the block at hand */
+    /* The block at hand's source.  System: how far physical pages are from virtual. */
+    const Space *code;
+    Space view;
+    u64 code_page, code_shift, code_next;
+    u8 across[8]; /* an instruction in two pages */
     CacheStats stats;
     bool timed;
 };
@@ -180,6 +187,13 @@ const char *cache_symbol(const Cache *c, u64 pc, u64 *offset);
 void chain_link(Cache *c, u32 exit, Tb *to);
 void chain_unlink_into(Cache *c, Tb *tb); /* all exits that lead to it */
 void chain_unlink_from(Cache *c, Tb *tb); /* its own exits, off other blocks' lists */
+
+/* ---- system.c ---- */
+/* What code env->pc stands for; false: env->trap. */
+bool system_key(Cache *c, Env *env, TbKey *key);
+/* Makes c->view one in which the code at key can be read at its virtual address.
+ * across: one instruction only.  False: env->trap. */
+bool system_view(Cache *c, Env *env, TbKey key, bool *across);
 
 /* ---- exec.c ---- */
 u64 now_ns(void);

@@ -20,6 +20,7 @@ typedef struct CacheOptions {
                              0: the default; HOT_NEVER */
     bool no_v3;           /* baseline stencils even where the host has x86-64-v3 */
     bool interp;          /* run the micro-ops' meanings, generate no code */
+    bool system;          /* virtual memory: Env.mmu */
     bool check;           /* do both, block by block, and compare */
     OpCode plant[2];      /* check: emit [1] where [0] is meant, to see that told */
     const char *plant_in; /* ... or have this pass make the mistake */
@@ -73,7 +74,9 @@ void exec_thread_end(Env *env);
 /* Runs from env->pc until a trap; env is precise then, env->trap says why. */
 TrapKind exec_run(Env *env);
 
-/* What pcs stand for has changed (Env.key_flags); on env's own thread. */
+/* A whole system's CPU: env->mmu is there; its faults are to end exec_run. */
+void cache_serve(Env *env);
+/* Virtual addresses stand for other code from now on; on env's own thread. */
 void exec_forget_jumps(Env *env);
 
 /* Makes exec_run return TRAP_REQUEST soon.  Async-signal-safe, from any thread. */

@@ -36,6 +36,8 @@ static bool open(Tracer *t, u64 pc)
 
     if (pc == t->key.pc)
         return true;
+    if (t->cache->options.system && (pc ^ t->key.pc) & PAGE_MASK)
+        return false;
     if (t->n_seen == TRACE_BLOCKS || seen(t, pc))
         return false;
     tb = tb_find(t->cache, pc, t->key.flags);

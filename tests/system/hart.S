@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: MIT
+# A hart from reset to user mode: CSRs, traps, delegation, Sv39, interrupts, code that
+# is mapped elsewhere.  Each step that fails ends with its number in a0.  Linked at
+# RAM's start; results go to the device at FINISH.
+        .set FINISH, 0x100000
+        .set PTE_V, 1
+        .set PTE_R, 2
+        .set PTE_W, 4
+        .set PTE_X, 8
+        .set PTE_U, 16
+        .set PTE_A, 64
+        .set PTE_D, 128
+
+        .macro step n
+        li      s11, \n
+        .endm
+        .macro same reg, value
+        li      t6, \value
+        bne     \reg, t6, fail
+        .endm
+
+        .section .text
+        .globl  _start
+_start:
+        la      sp, stack_top
+        la      t0, m_trap
+        csrw    mtvec, t0
+
+        # ---- CSRs: what is written and what reads back ----
+        step    1
+        csrr    t0, mhartid
+        bnez    t0, fail
+        li      t0, -1
+        csrw    mepc, t0
+        csrr    t0, mepc
+        same    t0, -2
+        csrw    mideleg, t6
+        csrr    t0, mideleg
+        same    t0, 0x222
+        csrw    mideleg, zero
+        step    2
+        li      t0, 0x1234
+        csrw    mscratch, t0
+        csrrwi  t1, mscratch, 5
+        same    t1, 0x1234
+        csrrsi  t1, mscratch, 8
+        same    t1, 5
+        csrrci  t1, mscratch, 1
+        same    t1, 13
+        csrr    t1, mscratch
+        same    t1, 12
+
+        # ---- a CSR that is not there, one that cannot be written ----
+        step    3
+        li      s10, 2
+        csrr    t0, 0x5c0
+        csrw    mhartid, zero
+        step    4
+        li      s10, 11
+        ecall
+        li      s10, 3
+        ebreak
+
+        # ---- no device, misaligned device access ----
+        step    5
+        li      s10, 5
+        li      t0, 0x40000000
+        ld      t1, 0(t0)
+        csrr    t1, mtval
+        bne     t0, t1, fail
+        li      s10, 7
+        sd      t1, 8(t0)
+        li      t0, FINISH
+        sb      zero, 0(t0)             # takes words only
+
+        # ---- loads and stores across pages, misaligned ----
+        step    6
+        la      t0, pages
+        li      t1, 4096 - 3
+        add     t0, t0, t1
+        li      t1, 0x1122334455667788
+        sd      t1, 0(t0)
+        ld      t2, 0(t0)
+        bne     t1, t2, fail
+        lw      t2, 1(t0)
+        same    t2, 0x44556677
+        lbu     t2, 3(t0)
+        same    t2, 0x55
+
+        # ---- an interrupt in machine mode ----
+        step    7
+        li      t0, FINISH
+        li      t1, 1
+        sw      t1, 4(t0)               # raises MTI
+        li      t1, 0x80
+        csrw    mie, t1
+        li      s10, -1
+        li      s9, 0
+        csrsi   mstatus, 8
+1:      addi    s9, s9, 1
+        li      t1, 100000000
+        beq     s9, t1, fail
+        beqz    s8, 1b                  # m_trap counts interrupts in s8
+        csrci   mstatus, 8
+        csrr    t1, mcause
+        li      t2, 1 << 63 | 7
+        bne     t1, t2, fail
+
+        # ---- page tables: pages at VA, a superpage of RAM at its own address ----
+        step    8
+        la      t0, root
+        la      t1, middle
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V
+        sd      t1, 0(t0)               # VA 0 .. 1 GiB
+        li      t1, 0x80000000 >> 2 | PTE_V | PTE_R | PTE_W | PTE_X | PTE_A | PTE_D
+        sd      t1, 16(t0)              # 2 .. 3 GiB
+        la      t0, middle
+        la      t1, leaves
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V
+        sd      t1, 0(t0)
+        la      t0, leaves
+        la      t1, pages
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_W
+        sd      t1, 8(t0)               # VA 0x1000: no A, no D
+        la      t1, code_one
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_X | PTE_A
+        sd      t1, 16(t0)              # VA 0x2000
+        la      t1, pages
+        li      t2, 4096
+        add     t1, t1, t2
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_W | PTE_U | PTE_A | PTE_D
+        sd      t1, 24(t0)              # VA 0x3000: user's
+        li      t1, -1
+        csrw    pmpaddr0, t1
+        li      t1, 0x1f
+        csrw    pmpcfg0, t1
+        la      t0, s_trap
+        csrw    stvec, t0
+        li      t0, 0xb1ff
+        csrw    medeleg, t0
+        li      t0, 0x222
+        csrw    mideleg, t0
+        la      t0, root
+        srli    t0, t0, 12
+        li      t1, 8 << 60
+        or      t0, t0, t1
+        csrw    satp, t0
+        sfence.vma
+        li      t0, 3 << 11
+        csrc    mstatus, t0
+        li      t0, 1 << 11
+        csrs    mstatus, t0
+        la      t0, in_s
+        csrw    mepc, t0
+        mret
+
+in_s:
+        step    9
+        li      t0, 0x1000
+        ld      t1, 8(t0)
+        la      t2, leaves
+        ld      t3, 8(t2)
+        andi    t3, t3, PTE_A | PTE_D
+        same    t3, PTE_A
+        sd      t1, 8(t0)
+        ld      t3, 8(t2)
+        andi    t3, t3, PTE_A | PTE_D
+        same    t3, PTE_A | PTE_D
+        li      t1, 77
+        sd      t1, 8(t0)
+        la      t2, pages
+        ld      t1, 8(t2)
+        same    t1, 77
+
+        # ---- faults: not mapped, not writable, not executable, the user's ----
+        step    10
+        li      s10, 13
+        li      t0, 0x5000
+        ld      t1, 0x123(t0)
+        csrr    t1, stval
+        same    t1, 0x5123
+        li      s10, 15
+        li      t0, 0x2000
+        sd      t1, 0(t0)
+        li      s10, 12
+        li      t0, 0x1000
+        la      ra, 1f
+        jr      t0
+1:      step    11
+        li      s10, 13
+        li      t0, 0x3000
+        ld      t1, 0(t0)
+        li      t2, 1 << 18             # SUM
+        csrs    sstatus, t2
+        li      s10, -1
+        ld      t1, 0(t0)
+        csrc    sstatus, t2
+        li      s10, 13
+        ld      t1, 0(t0)
+        # bits beyond Sv39
+        li      t0, 1 << 40
+        ld      t1, 0(t0)
+
+        # ---- across two pages, the second of which is not there ----
+        step    12
+        li      s10, 15
+        li      t0, 0x3ffc
+        li      t2, 1 << 18
+        csrs    sstatus, t2
+        sd      t0, 0(t0)
+        csrr    t1, stval
+        same    t1, 0x4000
+        csrc    sstatus, t2
+
+        # ---- code that is mapped elsewhere: the same address, other code ----
+        step    13
+        li      s10, -1
+        li      s9, 5000                # often enough for a trace
+2:      li      t0, 0x2000
+        jalr    t0
+        same    a0, 1
+        addi    s9, s9, -1
+        bnez    s9, 2b
+        la      t2, leaves
+        la      t1, code_two
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_X | PTE_A
+        sd      t1, 16(t2)
+        sfence.vma
+        li      t0, 0x2000
+        jalr    t0
+        same    a0, 2
+        # and code that is changed in place
+        la      t1, code_two
+        li      t0, 0x00300513          # li a0, 3
+        sw      t0, 0(t1)
+        fence.i
+        li      t0, 0x2000
+        jalr    t0
+        same    a0, 3
+
+        # ---- a supervisor interrupt, vectored ----
+        step    14
+        la      t0, vectors
+        ori     t0, t0, 1
+        csrw    stvec, t0
+        csrwi   sie, 2
+        li      s8, 0
+        csrsi   sip, 2
+        csrsi   sstatus, 2
+        nop
+        beqz    s8, fail
+        csrci   sstatus, 2
+        la      t0, s_trap
+        csrw    stvec, t0
+
+        # ---- user mode: its page, a system call, nothing of ours ----
+        step    15
+        la      t2, leaves
+        la      t1, user_code
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_X | PTE_U | PTE_A
+        sd      t1, 32(t2)              # VA 0x4000
+        sfence.vma
+        li      t0, 0x4000
+        csrw    sepc, t0
+        li      t0, 1 << 8
+        csrc    sstatus, t0
+        li      s10, 8
+        la      s7, after_user
+        sret
+after_user:
+        step    16
+        csrr    t0, sepc
+        li      t1, 0x4000
+        bltu    t0, t1, fail
+
+        # ---- floating point off, and on ----
+        step    17
+        li      s7, 0
+        li      s10, 2
+        fmv.d.x fa0, zero
+        li      t0, 1 << 13
+        csrs    sstatus, t0
+        li      s10, -1
+        li      t0, 3
+        fcvt.d.l fa0, t0
+        fadd.d  fa0, fa0, fa0
+        fcvt.l.d t0, fa0
+        same    t0, 6
+        csrr    t0, sstatus
+        bgez    t0, fail                # SD: dirty
+
+        # ---- LR/SC and AMO through the tables ----
+        step    18
+        li      t0, 0x1000
+        li      t1, 5
+        sd      t1, 0(t0)
+        amoadd.d t2, t1, (t0)
+        same    t2, 5
+        lr.d    t2, (t0)
+        same    t2, 10
+        sc.d    t3, t1, (t0)
+        bnez    t3, fail
+        ld      t2, 0(t0)
+        same    t2, 5
+        li      s10, 6
+        addi    t4, t0, 4
+        amoadd.d t2, t1, (t4)           # misaligned: not delegated
+        li      a0, 0
+        j       finish
+
+fail:   mv      a0, s11
+finish: li      t0, FINISH
+        # S mode cannot reach the device: ask M mode
+        li      s10, -2
+        ecall
+1:      j       1b
+
+        # s10: the cause that is expected; -1 none, -2: a0 is the result
+        .balign 4
+m_trap: csrr    t3, mcause
+        bltz    t3, m_irq
+        li      t4, -2
+        beq     s10, t4, m_end
+        bne     t3, s10, m_fail
+        csrr    t4, mepc
+        lhu     t5, 0(t4)
+        andi    t5, t5, 3
+        addi    t4, t4, 2
+        addi    t5, t5, -3
+        bnez    t5, 1f
+        addi    t4, t4, 2
+1:      csrw    mepc, t4
+        mret
+m_irq:  addi    s8, s8, 1
+        li      t3, FINISH
+        sw      zero, 4(t3)             # lowers MTI
+        mret
+m_fail: mv      a0, s11
+m_end:  li      t0, FINISH
+        sw      a0, 0(t0)
+2:      j       2b
+
+        .balign 4
+s_trap: csrr    t3, scause
+        bne     t3, s10, s_fail
+        bnez    s7, s_return
+        li      t4, 12
+        beq     t3, t4, s_fetch
+        csrr    t4, sepc
+        lhu     t5, 0(t4)
+        andi    t5, t5, 3
+        addi    t4, t4, 2
+        addi    t5, t5, -3
+        bnez    t5, 1f
+        addi    t4, t4, 2
+1:      csrw    sepc, t4
+        sret
+s_fetch:
+        csrw    sepc, ra
+        sret
+s_return:
+        jr      s7
+s_fail: mv      a0, s11
+        j       finish
+
+        .balign 4
+vectors:
+        j       s_fail
+        j       s_irq
+s_irq:  addi    s8, s8, 1
+        csrci   sip, 2
+        sret
+
+        .balign 4096
+code_one:
+        li      a0, 1
+        ret
+        .balign 4096
+code_two:
+        .option push
+        .option norvc
+        li      a0, 2
+        ret
+        .option pop
+        .balign 4096
+user_code:
+        ecall
+        .balign 4096
+
+        .section .bss
+        .balign 4096
+root:   .skip   4096
+middle: .skip   4096
+leaves: .skip   4096
+pages:  .skip   3 * 4096
+stack:  .skip   4096
+stack_top:
