@@ -5,25 +5,11 @@
  * way out for an op without a stencil.  Finding blocks to run is tcache's.
  */
 #include "microops.h"
+#include "packed.h"
 
 #include <stdatomic.h>
 #include <ffi.h>
 #include <glib.h>
-
-/* Guest memory as an lvalue: unaligned, and aliasing everything. */
-#define PACKED(T)                                       \
-    typedef struct __attribute__((packed, may_alias)) { \
-        T v;                                            \
-    } Packed_##T;
-PACKED(u8)
-PACKED(i8)
-PACKED(u16)
-PACKED(i16)
-PACKED(u32)
-PACKED(i32)
-PACKED(u64)
-PACKED(float)
-PACKED(double)
 
 static _Thread_local Env *current; /* ops.h's ENV; set by each function that needs it */
 

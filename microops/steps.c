@@ -6,25 +6,11 @@
  * host registers meanwhile.  interp.c is the same, one op at a time and watched.
  */
 #include "microops.h"
+#include "packed.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Guest memory as an lvalue: unaligned, and aliasing everything. */
-#define PACKED(T)                                       \
-    typedef struct __attribute__((packed, may_alias)) { \
-        T v;                                            \
-    } Packed_##T;
-PACKED(u8)
-PACKED(i8)
-PACKED(u16)
-PACKED(i16)
-PACKED(u32)
-PACKED(i32)
-PACKED(u64)
-PACKED(float)
-PACKED(double)
 
 /* Registers that C functions keep: a step calls what it likes. */
 register Env *reg_env __asm__("rbx");
