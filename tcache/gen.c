@@ -203,7 +203,8 @@ static u32 bytes_read(const Ir *ir)
 /* Guest bytes -> micro-ops, from pages that cannot change meanwhile. */
 static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
 {
-    u32 max = key.flags & KEY_STEP ? 1 : tracer ? TRACE_INSNS : c->options.max_insns;
+    bool one = key.flags & KEY_STEP || c->joined;
+    u32 max = one ? 1 : tracer ? TRACE_INSNS : c->options.max_insns;
     u32 longest = max ? MIN(max, HOT_MAX_INSNS) : HOT_MAX_INSNS;
     TbKey plain = {key.pc, key.flags & ~KEY_STEP};
     Dis dis;
@@ -211,6 +212,8 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
     for (u32 tries = 0; tries < 4; tries++) {
         if (tracer)
             trace_begin(tracer, c, key);
+        if (UNLIKELY(c->joined))
+            system_join(c);
         translate_block(&dis, ir, c->guest, c->code, plain, max,
                         tracer ? &tracer->follow : NULL);
         if (key.flags & KEY_STEP || protect_pages(c, ir, tracer, hot))
@@ -320,18 +323,31 @@ void gen_pass(const Cache *c, u32 i, Ir *ir)
         check_plant_in(c, gen_passes[i].name, ir);
 }
 
-/* Sets c->code.  Returns KEY_STEP where the block is not to be kept. */
-static u64 find_source(Cache *c, Env *env, TbKey key)
+/* Sets c->code, where the block is read from. */
+static void find_source(Cache *c, Env *env, TbKey key)
 {
-    bool across;
-
     c->code = c->space;
     if (LIKELY(!c->options.system))
-        return 0;
-    if (!system_view(c, env, key, &across))
+        return;
+    if (!system_view(c, env, key))
         siglongjmp(c->unreadable, 1);
     c->code = &c->view;
-    return across ? KEY_STEP : 0;
+}
+
+/* May the block be found again? */
+static bool kept(const Cache *c, const Ir *ir, TbKey key, bool hot)
+{
+    if (key.flags & KEY_STEP || (c->joined && hot))
+        return false;
+    return ir->insns[0].len; /* a fetch trap is not kept */
+}
+
+static void keep(Cache *c, Tb *tb, const Ir *ir)
+{
+    add_pages(c, tb_number(c, tb), ir, tb->trace);
+    tb_insert(c, tb);
+    if (UNLIKELY(c->joined))
+        system_keep_joint(c, tb_number(c, tb));
 }
 
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
@@ -345,7 +361,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
 
     if (!room_for_block(c))
         return NULL;
-    key.flags |= find_source(c, env, key);
+    find_source(c, env, key);
     fork_own_tail(c);
     code_make_ready(c);
     *tb = (Tb){
@@ -368,7 +384,7 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     }
     if (wanted)
         log_ir(c, LOG_OP_OPT, "OP_OPT", ir);
-    if (!gen_emit(c, tb, ir, hot && !(key.flags & KEY_STEP) ? bytes_read(ir) : 0))
+    if (!gen_emit(c, tb, ir, hot && kept(c, ir, key, hot) ? bytes_read(ir) : 0))
         return NULL; /* stencils copied, patched */
     tb->code = t->at;
     tb->end = t->end;
@@ -379,10 +395,8 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     tb_map_add(c, tb, t, ir);
     if (UNLIKELY(c->explain != NULL))
         explain_made(c, tb, t, ir);
-    if (!(key.flags & KEY_STEP) && ir->insns[0].len) { /* a fetch trap is not kept */
-        add_pages(c, tb_number(c, tb), ir, trace);
-        tb_insert(c, tb);
-    }
+    if (kept(c, ir, key, hot))
+        keep(c, tb, ir);
     count_block(c, tb, began);
     log_block(c, ir, t);
     if (UNLIKELY(c->perf))

@@ -63,23 +63,30 @@ bool system_key(Cache *c, Env *env, TbKey *key)
 static _Atomic u8 readable[2] = {PAGE_MAPPED | PAGE_READ | PAGE_EXEC,
                                  PAGE_MAPPED | PAGE_READ | PAGE_EXEC};
 
+void system_join(Cache *c)
+{
+    memcpy(c->joint, c->halves[0], 2);
+    memcpy(c->joint + 2, c->halves[1], 2);
+}
+
 /* An instruction that lies in two pages, put together. */
-static bool view_across(Cache *c, Env *env, TbKey key)
+static bool view_joined(Cache *c, Env *env, TbKey key)
 {
     u64 next = (key.pc & PAGE_MASK) + PAGE_SIZE, phys;
 
     if (!fetch(c, env, next, &phys))
         return false;
-    memcpy(c->across, space_host(&c->view, key.pc), 2);
-    memcpy(c->across + 2, space_host(c->space, phys), 2);
-    c->view.base = (u8 *)((uintptr_t)c->across - key.pc);
+    c->joined = true;
+    c->halves[0] = space_host(&c->view, key.pc);
+    c->halves[1] = space_host(c->space, phys);
+    c->view.base = (u8 *)((uintptr_t)c->joint - key.pc);
     c->view.page = (_Atomic u8 *)((uintptr_t)readable - (key.pc >> PAGE_BITS));
     c->view.paged = false;
     c->code_next = (phys & PAGE_MASK) - next;
     return true;
 }
 
-bool system_view(Cache *c, Env *env, TbKey key, bool *across)
+bool system_view(Cache *c, Env *env, TbKey key)
 {
     u64 virt = key.pc & PAGE_MASK, phys = key.flags & KEY_PHYS;
     u8 first;
@@ -92,7 +99,37 @@ bool system_view(Cache *c, Env *env, TbKey key, bool *across)
     c->view.system = c->view.paged = true;
     c->code_page = virt;
     c->code_shift = phys - virt;
+    c->joined = false;
     memcpy(&first, space_host(&c->view, key.pc), 1);
-    *across = (key.pc & ~PAGE_MASK) == PAGE_SIZE - 2 && (first & 3) == 3;
-    return !*across || view_across(c, env, key);
+    return (key.pc & ~PAGE_MASK) != PAGE_SIZE - 2 || (first & 3) != 3 ||
+           view_joined(c, env, key);
+}
+
+/* ---- mappings that change ---- */
+
+void system_keep_joint(Cache *c, u32 tb)
+{
+    if (!c->joints)
+        c->joints = g_array_new(FALSE, FALSE, sizeof(u32));
+    g_array_append_val(c->joints, tb);
+}
+
+/* A block's key has one physical page: those in two are to be looked at again. */
+static void drop_joints(Cache *c)
+{
+    for (u32 i = 0; i < c->joints->len; i++)
+        tb_drop(c, &c->tbs[g_array_index(c->joints, u32, i)]);
+    g_array_set_size(c->joints, 0);
+}
+
+void exec_remapped(Env *env)
+{
+    Cache *c = env->cache;
+
+    exec_forget_jumps(env);
+    if (!c->joints || !c->joints->len)
+        return;
+    exec_lock(c, env->thread);
+    drop_joints(c);
+    exec_unlock(c, env->thread);
 }

@@ -128,6 +128,8 @@ void cache_reset(Cache *c)
     c->n_plans = 1;
     if (c->check)
         check_reset(c->check);
+    if (c->joints)
+        g_array_set_size(c->joints, 0);
     madvise((void *)c->hash, sizeof(u32) << HASH_BITS, MADV_DONTNEED);
     g_hash_table_remove_all(c->pages);
     c->last_page = ~0ull;

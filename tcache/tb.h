@@ -133,7 +133,11 @@ struct Cache {
     const Space *code;
     Space view;
     u64 code_page, code_shift, code_next;
-    u8 across[8]; /* an instruction in two pages */
+    /* The block at hand is one instruction, in two pages: its bytes, and from where. */
+    bool joined;
+    u8 joint[8];
+    const u8 *halves[2];
+    GArray *joints; /* of u32: such blocks, alive or not */
     CacheStats stats;
     bool timed;
 };
@@ -191,9 +195,11 @@ void chain_unlink_from(Cache *c, Tb *tb); /* its own exits, off other blocks' li
 /* ---- system.c ---- */
 /* What code env->pc stands for; false: env->trap. */
 bool system_key(Cache *c, Env *env, TbKey *key);
-/* Makes c->view one in which the code at key can be read at its virtual address.
- * across: one instruction only.  False: env->trap. */
-bool system_view(Cache *c, Env *env, TbKey key, bool *across);
+/* Makes c->view one in which the code at key can be read at its virtual address; sets
+ * c->joined.  False: env->trap. */
+bool system_view(Cache *c, Env *env, TbKey key);
+void system_join(Cache *c); /* reads the two halves, again */
+void system_keep_joint(Cache *c, u32 tb);
 
 /* ---- exec.c ---- */
 u64 now_ns(void);

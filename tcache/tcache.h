@@ -76,6 +76,8 @@ TrapKind exec_run(Env *env);
 
 /* A whole system's CPU: env->mmu is there; its faults are to end exec_run. */
 void cache_serve(Env *env);
+/* Its virtual addresses stand for other code from now on; on env's own thread. */
+void exec_remapped(Env *env);
 /* Virtual addresses stand for other code from now on; on env's own thread. */
 void exec_forget_jumps(Env *env);
 

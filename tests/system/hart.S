@@ -244,6 +244,49 @@ in_s:
         jalr    t0
         same    a0, 3
 
+        # ---- an instruction in two pages, the second of which changes ----
+        step    19
+        la      t2, leaves
+        la      t1, joint_first
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_X | PTE_A
+        sd      t1, 48(t2)              # VA 0x6000
+        li      t0, 0x6ffe
+        li      s10, 12
+        la      ra, 3f
+        jr      t0                      # its second half is not there
+3:      csrr    t1, stval
+        same    t1, 0x7000
+        la      t1, joint_one
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_X | PTE_A
+        sd      t1, 56(t2)              # VA 0x7000
+        sfence.vma
+        li      s10, -1
+        li      s9, 5000
+4:      li      t0, 0x6ffe
+        jalr    t0
+        same    a0, 1
+        addi    s9, s9, -1
+        bnez    s9, 4b
+        la      t1, joint_two
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_X | PTE_A
+        sd      t1, 56(t2)
+        li      t0, 0x7000
+        sfence.vma t0, zero
+        li      t0, 0x6ffe
+        jalr    t0
+        same    a0, 2
+        # changed in place
+        la      t1, joint_two
+        li      t0, 0x0030
+        sh      t0, 0(t1)
+        fence.i
+        li      t0, 0x6ffe
+        jalr    t0
+        same    a0, 3
+
         # ---- a supervisor interrupt, vectored ----
         step    14
         la      t0, vectors
@@ -392,6 +435,18 @@ code_two:
         .balign 4096
 user_code:
         ecall
+        .balign 4096
+
+joint_first:
+        .skip   4094
+        .half   0x0513                  # addi a0, zero, ...
+joint_one:
+        .half   0x0010                  # ... 1
+        ret
+        .balign 4096
+joint_two:
+        .half   0x0020                  # ... 2
+        ret
         .balign 4096
 
         .section .bss
