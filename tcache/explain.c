@@ -34,6 +34,11 @@ static bool same_insns(const ExplainBlock *b, const Ir *ir)
     return true;
 }
 
+static bool same_bytes(const ExplainBlock *b, const Explain *x)
+{
+    return !x->n_bytes || !memcmp(b->bytes, x->bytes, x->n_bytes);
+}
+
 /* The record of the same work done before. */
 static ExplainBlock *find(const Cache *c, const Tb *tb, const Ir *ir)
 {
@@ -43,9 +48,8 @@ static ExplainBlock *find(const Cache *c, const Tb *tb, const Ir *ir)
     for (; b; b = b->next)
         if (b->key.flags == tb->flags && b->trace == tb->trace &&
             b->loops == tb->loops && b->n_insns == ir->n_insns &&
-            b->n_ops == ir->n_ops && b->n_bytes == x->n_bytes &&
-            !memcmp(b->bytes, x->bytes, x->n_bytes) && same_insns(b, ir) &&
-            !memcmp(&b->plan, &c->plans[tb->plan], sizeof b->plan))
+            b->n_ops == ir->n_ops && b->n_bytes == x->n_bytes && same_bytes(b, x) &&
+            same_insns(b, ir) && !memcmp(&b->plan, &c->plans[tb->plan], sizeof b->plan))
             return b;
     return NULL;
 }
@@ -95,7 +99,7 @@ static void set_ways(ExplainBlock *b, const EmitTask *t, const Ir *ir)
     bool again = b->n_ways == t->n_exits;
 
     b->ways = g_renew(ExplainWay, b->ways, t->n_exits);
-    if (!again)
+    if (!again && b->ways)
         memset(b->ways, 0, t->n_exits * sizeof *b->ways);
     b->n_ways = t->n_exits;
     for (u32 i = 0; i < t->n_exits; i++) {

@@ -181,8 +181,10 @@ static void fill_ir(Ir *ir, const Cache *c, const ExplainBlock *b)
     ir->n_insns = b->n_insns;
     ir->n_consts = b->n_consts;
     ir->n_exits = b->n_exits;
-    memcpy(ir->consts, b->consts, b->n_consts * sizeof *b->consts);
-    memcpy(ir->exits, b->exits, b->n_exits * sizeof *b->exits);
+    for (u32 i = 0; i < b->n_consts; i++)
+        ir->consts[i] = b->consts[i];
+    for (u32 i = 0; i < b->n_exits; i++)
+        ir->exits[i] = b->exits[i];
 }
 
 static void put_before(FILE *f, const Ir *ir, const ExplainBlock *b)
