@@ -159,7 +159,7 @@ bool gdb_for_peer(Gdb *g, const char *packet, size_t size, GString *reply);
 /* Something has come from a peer. */
 void gdb_peer_says(Gdb *g, u32 peer);
 void gdb_kill_peers(Gdb *g);
-/* Another process shall own the connection, if there is one. */
+/* We leave: another process shall own the connection, if there is one. */
 bool gdb_pass_on(Gdb *g);
 /* The client leaves us all. */
 void gdb_leave_peers(Gdb *g);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include "gdb.h"
 
-enum { OWN = 'O', RELEASE = 'R', KILL = 'K' };
+enum { OWN = 'O', GOODBYE = 'G', RELEASE = 'R', KILL = 'K' };
 
 typedef struct Message {
     char kind;
@@ -66,9 +66,9 @@ static bool tell(Gdb *g, GdbPeer *p, char kind, const char *packet, size_t size)
     return sendmsg(p->link, &h, MSG_NOSIGNAL) >= 0;
 }
 
-static bool pass_to(Gdb *g, GdbPeer *p, const char *packet, size_t size)
+static bool pass_to(Gdb *g, GdbPeer *p, char kind, const char *packet, size_t size)
 {
-    if (p->vfork || !tell(g, p, OWN, packet, size))
+    if (p->vfork || !tell(g, p, kind, packet, size))
         return false;
     g->owner = g->waiting = false;
     return true;
@@ -77,7 +77,7 @@ static bool pass_to(Gdb *g, GdbPeer *p, const char *packet, size_t size)
 bool gdb_pass_on(Gdb *g)
 {
     for (u32 i = 0; i < g->peers->len; i++)
-        if (pass_to(g, peer_at(g, i), "", 0))
+        if (pass_to(g, peer_at(g, i), GOODBYE, "", 0))
             return true;
     return false;
 }
@@ -167,7 +167,7 @@ bool gdb_for_peer(Gdb *g, const char *packet, size_t size, GString *reply)
     } else if (p->vfork) {
         swap_vfork(p);
         return false;
-    } else if (!pass_to(g, p, packet, size)) {
+    } else if (!pass_to(g, p, OWN, packet, size)) {
         gdb_put_error(reply, ESRCH);
     }
     return true;
@@ -199,6 +199,11 @@ void gdb_peer_says(Gdb *g, u32 i)
         g->detached |= !g->owner && g->peers->len == 0;
     } else if (m->kind == OWN) {
         take_over(g, p, m, (const char *)bytes + sizeof *m);
+    } else if (m->kind == GOODBYE) {
+        /* Forgotten at once: the link may stay open for as long as it takes to die, and
+         * the client, told of the end, must not find its threads again. */
+        take_over(g, p, m, "");
+        remove_peer(g, p);
     } else if (m->kind == RELEASE) {
         remove_peer(g, p);
         g->detached = true;
