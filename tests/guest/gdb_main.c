@@ -104,10 +104,10 @@ static void spin(void)
         ;
 }
 
-/* Milliseconds of a sleep of 1500. */
+/* Milliseconds of a sleep of 4000. */
 static long slept(void)
 {
-    struct timespec from, to, span = {1, 500000000};
+    struct timespec from, to, span = {.tv_sec = 4};
 
     clock_gettime(CLOCK_MONOTONIC, &from);
     nanosleep(&span, NULL);
@@ -133,7 +133,7 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "spin"))
         spin();
     else if (!strcmp(what, "sleep"))
-        r = slept() < 1500;
+        r = slept() < 4000;
     ratio = divide(1, 3);
     printf("end %d %.3f %s\n", r, ratio, fixed);
     return r;
