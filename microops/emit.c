@@ -331,31 +331,12 @@ static void emit_check(Emit *e, u32 stale)
         }
 }
 
-bool emit_block(EmitTask *t)
+/* What is counted and looked at on entry, and values brought to where the plan wants
+ * them. */
+static void emit_way_in(Emit *e)
 {
-    Emit *e = t->emitter ? t->emitter : (t->emitter = calloc(1, sizeof *e));
-    u32 cold_start;
+    EmitTask *t = e->t;
 
-    if (!e)
-        return false;
-    memset(e, 0, offsetof(Emit, spares_of));
-    e->t = t;
-    e->ir = t->ir;
-    e->plan = t->plan;
-    e->set = t->set;
-    /* Made aside: a store to a line that holds running code costs a pipeline flush. */
-    e->hot = (EmitBuf){(u8 *)((uintptr_t)e->staging - t->at), t->at,
-                       MIN(t->limit, t->at + STAGING_SIZE), false};
-    e->cold = (EmitBuf){e->cold_bytes, 0, COLD_SIZE, true};
-    e->o = &e->hot;
-    e->in_rax = VAL_NONE;
-    if (e->memo_of != t->set)
-        memset(e->memo, 0, sizeof e->memo);
-    e->memo_of = t->set;
-    t->n_exits = 0;
-    if (t->at + 4096 > t->limit)
-        return false;
-    find_spares(e);
     if (t->statistics)
         put_count(e, ENV_OFF(entered));
     if (t->counted) {
@@ -382,6 +363,34 @@ bool emit_block(EmitTask *t)
         put_count(e, t->tally + 8);
     if (t->loops)
         emit_head_check(e);
+}
+
+bool emit_block(EmitTask *t)
+{
+    Emit *e = t->emitter ? t->emitter : (t->emitter = calloc(1, sizeof *e));
+    u32 cold_start;
+
+    if (!e)
+        return false;
+    memset(e, 0, offsetof(Emit, spares_of));
+    e->t = t;
+    e->ir = t->ir;
+    e->plan = t->plan;
+    e->set = t->set;
+    /* Made aside: a store to a line that holds running code costs a pipeline flush. */
+    e->hot = (EmitBuf){(u8 *)((uintptr_t)e->staging - t->at), t->at,
+                       MIN(t->limit, t->at + STAGING_SIZE), false};
+    e->cold = (EmitBuf){e->cold_bytes, 0, COLD_SIZE, true};
+    e->o = &e->hot;
+    e->in_rax = VAL_NONE;
+    if (e->memo_of != t->set)
+        memset(e->memo, 0, sizeof e->memo);
+    e->memo_of = t->set;
+    t->n_exits = 0;
+    if (t->at + 4096 > t->limit)
+        return false;
+    find_spares(e);
+    emit_way_in(e);
     emit_ops(e);
     if (e->full || e->hot.at + e->cold.at + 4096 > e->hot.limit)
         return false;

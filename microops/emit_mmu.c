@@ -5,19 +5,11 @@
  */
 #include "emit.h"
 
-/* Bytes that an access of the op touches: the number in its name. */
-static u32 access_size(u16 op)
-{
-    const char *digits = strpbrk(op_desc[op].name, "123468");
-
-    return digits[0] == '8' ? 1 : digits[0] == '1' ? 2 : digits[0] == '3' ? 4 : 8;
-}
-
 static u32 lookup_of(u16 op)
 {
     u32 first = op_desc[op].flags & STORE ? OP_tlb_w1 : OP_tlb_r1;
 
-    return first + (u32)__builtin_ctz(access_size(op));
+    return first + (u32)__builtin_ctz(op_access_size(op));
 }
 
 /* Temps in registers, which a call would lose. */

@@ -51,6 +51,9 @@ typedef struct OpDesc {
 
 extern const OpDesc op_desc[OP_COUNT];
 
+/* Bytes of guest memory that a LOAD or STORE op moves: its name says how many bits. */
+u32 op_access_size(u16 op);
+
 typedef u16 Val;
 enum {
     VAL_TEMP = 64,    /* integer temps from here */

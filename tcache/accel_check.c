@@ -138,27 +138,6 @@ void check_load(Env *env, const CheckState *s)
 
 /* ---- stores ---- */
 
-static u8 store_size(u16 op)
-{
-    switch (op) {
-    case OP_st8: return 1;
-    case OP_st16: return 2;
-    case OP_st64:
-    case OP_fst64:
-    case OP_sc64:
-    case OP_swap64:
-    case OP_aadd64:
-    case OP_aand64:
-    case OP_aor64:
-    case OP_axor64:
-    case OP_amin64:
-    case OP_amax64:
-    case OP_aminu64:
-    case OP_amaxu64: return 8;
-    default: return 4;
-    }
-}
-
 static void *host_of(const CheckRun *r, u64 addr)
 {
     return (void *)(uintptr_t)(r->env->base + addr);
@@ -187,7 +166,7 @@ static __attribute__((no_sanitize_address)) u64 memory_now(const CheckRun *r,
 static void note_store(InterpRun *run, u16 op)
 {
     CheckRun *r = (CheckRun *)((char *)run - offsetof(CheckRun, run));
-    CheckStore s = {.addr = run->addr, .op = run->op, .size = store_size(op)};
+    CheckStore s = {.addr = run->addr, .op = run->op, .size = (u8)op_access_size(op)};
 
     if (space_flags(r->space, s.addr) & PAGE_SHARED) {
         r->shared = true;

@@ -179,14 +179,6 @@ static TrapKind run_insn(Stepper *s, Env *env)
     return x->trap;
 }
 
-/* Bytes that a memory op moves: its name says how many bits. */
-static u64 op_bytes(u16 op)
-{
-    const char *digits = strpbrk(op_desc[op].name, "0123456789");
-
-    return digits ? strtoul(digits, NULL, 10) / 8 : 0;
-}
-
 /* What the ops that were run did: all of an instruction's have one base. */
 static void find_access(const Stepper *s, Access *a)
 {
@@ -202,7 +194,7 @@ static void find_access(const Stepper *s, Access *a)
         if (!last)
             last = &ops[i];
         at = s->run.addr + (u64)(i64)ops[i].imm - (u64)(i64)last->imm;
-        end = MAX(end, at + op_bytes(ops[i].op));
+        end = MAX(end, at + op_access_size(ops[i].op));
         a->addr = last == &ops[i] ? at : MIN(a->addr, at);
         a->size = end - a->addr;
         a->load |= flags & LOAD;

@@ -170,8 +170,6 @@ static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c-
 /* Translates the block (as a trace, if it is hot); the lock is held.  NULL: the cache
  * is full (flush it). */
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace);
-/* As CacheOptions.symbol. */
-const char *cache_symbol(const Cache *c, u64 pc, u64 *offset);
 /* What a trace goes through before it is emitted, in order. */
 typedef struct GenPass {
     const char *name;

@@ -74,12 +74,13 @@ void exec_thread_end(Env *env);
 /* Runs from env->pc until a trap; env is precise then, env->trap says why. */
 TrapKind exec_run(Env *env);
 
+/* Env.key_flags was changed from outside: the jump cache knows the old key's blocks.
+ * On env's own thread, as all of these. */
+void exec_forget_jumps(Env *env);
 /* A whole system's CPU: env->mmu is there; its faults are to end exec_run. */
 void cache_serve(Env *env);
-/* Its virtual addresses stand for other code from now on; on env's own thread. */
+/* Its virtual addresses stand for other code from now on. */
 void exec_remapped(Env *env);
-/* Virtual addresses stand for other code from now on; on env's own thread. */
-void exec_forget_jumps(Env *env);
 
 /* Makes exec_run return TRAP_REQUEST soon.  Async-signal-safe, from any thread. */
 void exec_request(Env *env);
