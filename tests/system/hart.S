@@ -339,6 +339,23 @@ after_user:
         csrr    t0, sstatus
         bgez    t0, fail                # SD: dirty
 
+        # ---- code known with floating point on is not run with it off ----
+        step    20
+        li      s9, 5000
+5:      la      t0, fp_leaf
+        jalr    t0
+        addi    s9, s9, -1
+        bnez    s9, 5b
+        li      t0, 3 << 13
+        csrc    sstatus, t0
+        li      s10, 2
+        li      t3, 0
+        la      t0, fp_leaf
+        jalr    t0
+        same    t3, 2                   # s_trap has been there
+        li      t0, 3 << 13
+        csrs    sstatus, t0
+
         # ---- LR/SC and AMO through the tables ----
         step    18
         li      t0, 0x1000
@@ -420,6 +437,10 @@ vectors:
 s_irq:  addi    s8, s8, 1
         csrci   sip, 2
         sret
+
+fp_leaf:
+        fadd.d  fa0, fa0, fa0
+        ret
 
         .balign 4096
 code_one:
