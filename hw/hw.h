@@ -40,8 +40,6 @@ typedef struct DeviceType {
     /* Before the state is saved, the machine stopped: true when nothing is under way
      * (else asked again after the event loop has gone round).  May be NULL. */
     bool (*drained)(Device *d);
-    /* Its node in the device tree (libfdt's sequential writing); may be NULL. */
-    void (*describe)(const Device *d, void *fdt);
     void (*info)(const Device *d, GString *out); /* a line each, for monitors; NULL */
     void (*free)(Device *d);                     /* what it owns, and itself; NULL */
 } DeviceType;
@@ -82,11 +80,13 @@ void state_refuse(State *s, const char *why);
 bool machine_save(Machine *m, const char *path, char **error);
 bool machine_load(Machine *m, const char *path, char **error);
 
-/* ---- dma.c: guest memory, for devices; from any thread, with or without the lock ---- */
+/* ---- dma.c: guest memory, for devices; from any thread, with or without the lock ----
+ */
 
-/* Host address of [phys, phys+len), all of it RAM (or NULL), ready to be written by this
- * process if so asked: code translated from it is dropped.  A system call that writes
- * there may still give EFAULT when a CPU has run code there since: ask again, repeat. */
+/* Host address of [phys, phys+len), all of it RAM (or NULL), ready to be written by
+ * this process if so asked: code translated from it is dropped.  A system call that
+ * writes there may still give EFAULT when a CPU has run code there since: ask again,
+ * repeat. */
 u8 *dma_ram(Machine *m, u64 phys, u64 len, bool write);
 /* False: not all of it is RAM, nothing was copied. */
 bool dma_read(Machine *m, u64 phys, void *to, u64 len);
@@ -108,14 +108,14 @@ typedef struct Cpu {
     Env *env;
     u32 id;
     GThread *thread;
-    GCond wake;        /* with Machine.lock: an interrupt, a request to park */
-    bool parked;       /* not in exec_run, and does not go there while CPUs are held */
-    bool halted;       /* not started (hart state management); under the lock */
-    bool waiting;      /* in WFI */
-    u64 idle_ns;       /* spent there */
-    TrapKind stopped;  /* TRAP_STOP, TRAP_BREAK..: why a debugger got it */
-    bool step;         /* a debugger's: one instruction, then RUN_DEBUG */
-    void *guest;       /* the guest's CPU state beside Env (riscv64: Hart) */
+    GCond wake;       /* with Machine.lock: an interrupt, a request to park */
+    bool parked;      /* not in exec_run, and does not go there while CPUs are held */
+    bool halted;      /* not started (hart state management); under the lock */
+    bool waiting;     /* in WFI */
+    u64 idle_ns;      /* spent there */
+    TrapKind stopped; /* TRAP_STOP, TRAP_BREAK..: why a debugger got it */
+    bool step;        /* a debugger's: one instruction, then RUN_DEBUG */
+    void *guest;      /* the guest's CPU state beside Env (riscv64: Hart) */
 } Cpu;
 
 /* A board: riscv64_virt.c.  Functions that a board's guest gives machine.c. */
@@ -123,7 +123,8 @@ typedef struct BoardType {
     const char *name, *help; /* -M NAME; -M help */
     const Guest *guest;
     u64 ram_base;
-    /* Adds CPUs' insides and devices, loads what is booted.  False: *error, one line. */
+    /* Adds CPUs' insides and devices, loads what is booted.  False: *error, one line.
+     */
     bool (*create)(Machine *m, char **error);
     void (*reset)(Machine *m); /* after all devices' resets: CPUs, boot contents */
     void (*irq)(Machine *m, u32 irq, bool level); /* a device's line */
@@ -222,8 +223,9 @@ typedef struct CharClient {
     void (*writable)(void *ctx);         /* after a short write; may be NULL */
 } CharClient;
 
-/* From "stdio", "mon:stdio", "null", "pty", "file:PATH", "unix:PATH,server=on,wait=off",
- * "tcp:HOST:PORT,...", "chardev:ID" (-serial's words).  NULL: *error, one line. */
+/* From "stdio", "mon:stdio", "null", "pty", "file:PATH",
+ * "unix:PATH,server=on,wait=off", "tcp:HOST:PORT,...", "chardev:ID" (-serial's words).
+ * NULL: *error, one line. */
 Chardev *chardev_new(Machine *m, const char *spec, char **error);
 /* From -chardev's "BACKEND,id=ID,...". */
 bool chardev_add(Machine *m, const char *spec, char **error);
@@ -247,7 +249,8 @@ Props *props_parse(const char *text, const char *first_key);
 void props_free(Props *p);
 const char *props_get(Props *p, const char *key); /* NULL: not there */
 /* False with *error set: not a number, out of range; absent: *v stays. */
-bool props_u64(Props *p, const char *key, u64 *v, char **error);  /* 1, 0x1, 1k, 1M, 1G */
+bool props_u64(Props *p, const char *key, u64 *v,
+               char **error); /* 1, 0x1, 1k, 1M, 1G */
 bool props_bool(Props *p, const char *key, bool *v, char **error); /* on off yes no */
 /* The first key that nobody asked for; NULL: none.  For the last check. */
 const char *props_unused(const Props *p);
