@@ -263,7 +263,7 @@ struct MachineOptions {
     u32 n_cpus;
     const char *bios, *kernel, *initrd, *append, *dtb, *dump_dtb, *load_state;
     GPtrArray *drives, *devices, *netdevs, *nics, *chardevs, *serials, *monitors, *qmps,
-        *gdbs, *fw_cfgs, *globals, *fsdevs; /* of const char *, as given */
+        *gdbs, *fw_cfgs, *globals, *fsdevs, *virtfs; /* of const char *, as given */
     bool nographic, snapshot, no_reboot, no_shutdown, start_stopped, sandbox,
         single_thread;
     i32 icount; /* shift; -1: none */
@@ -272,8 +272,13 @@ struct MachineOptions {
 
 /* ---- virtio.c, net.c, disk.c: see virtio.h, net.h, disk.h ---- */
 
-/* Each of -device, -drive, -netdev ... in the order of creation; for machine_new. */
+/* ---- devices.c ---- */
+
+/* Each of -chardev, -netdev, -fsdev, -drive, -nic, -virtfs, -device; for machine_new.
+ */
 bool devices_create(Machine *m, char **error);
+/* One -device list.  False: *error, one line. */
+bool devices_add(Machine *m, const char *spec, char **error);
 
 /* ---- monitor.c, qmp.c, gdb.c ---- */
 

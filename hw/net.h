@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Network back ends: user networking by libslirp.  Frames are Ethernet's, without FCS;
- * main thread or any that holds the lock. */
+/* Network back ends: user networking by libslirp.  Frames are Ethernet's, without FCS.
+ * Main thread, lock held. */
 #ifndef TESSERA_NET_H
 #define TESSERA_NET_H
 
@@ -10,15 +10,37 @@ typedef struct Net Net;
 
 typedef struct NetClient {
     void *ctx;
-    bool (*room)(void *ctx);
-    void (*receive)(void *ctx, const u8 *frame, size_t size);
+    /* False: no room, to be offered again at net_accept. */
+    bool (*receive)(void *ctx, const u8 *frame, size_t size);
 } NetClient;
+
+/* A kind of back end; its own struct begins with a Net. */
+struct Net {
+    Device device; /* no registers; its id is the -netdev's */
+    NetClient client;
+    bool taken;
+    GQueue held; /* of GBytes *: frames that the client had no room for */
+    void (*send)(Net *n, const u8 *frame, size_t size);
+};
+
+/* ---- net.c ---- */
 
 /* From -netdev's "user,id=ID,hostfwd=...,..." */
 bool net_add(Machine *m, const char *spec, char **error);
+/* From -nic's "user,model=virtio-net-device,mac=...,..."; "none": nothing. */
+bool net_add_nic(Machine *m, const char *spec, char **error);
 Net *net_find(Machine *m, const char *id); /* not taken yet; takes it */
 void net_attach(Net *n, const NetClient *client);
-void net_send(Net *n, const struct iovec *iov, u32 count); /* one frame */
-void net_accept(Net *n); /* the client has room again */
+void net_send(Net *n, const u8 *frame, size_t size); /* to the network; may be lost */
+void net_accept(Net *n);                             /* the client has room again */
+/* For the back ends: a frame to the client. */
+void net_deliver(Net *n, const u8 *frame, size_t size);
+void net_free(Device *d); /* a DeviceType.free */
+
+/* ---- net_user.c ---- */
+
+Net *net_user_new(Machine *m, Props *p, char **error); /* NULL: *error */
+/* "tcp:ADDRESS:PORT-ADDRESS:PORT", of a running machine too.  False: *error. */
+bool net_user_forward(Net *n, const char *rule, char **error);
 
 #endif

@@ -99,4 +99,15 @@ extern const VirtioType virtio_blk, virtio_net, virtio_console, virtio_rng,
     virtio_balloon, virtio_9p;
 extern const VirtioType *const virtio_types[]; /* by -device name; NULL at the end */
 
+/* ---- virtio_console.c ---- */
+
+/* A port of the last virtio-serial-device: -device virtconsole and virtserialport. */
+bool virtio_port_add(Machine *m, bool console, Props *p, char **error);
+
+/* ---- virtio_balloon.c: monitors' ---- */
+
+/* Asks the guest to keep to that many bytes of RAM.  False: *error. */
+bool balloon_set(Machine *m, u64 bytes, char **error);
+bool balloon_get(Machine *m, u64 *bytes, char **error); /* what it keeps to now */
+
 #endif
