@@ -114,23 +114,46 @@ static __attribute__((noinline)) Stepper *stepper_of(Env *env)
     return env->thread->stepper = s;
 }
 
+/* Its length, 0: it cannot be read. */
+static u32 read_insn(Stepper *s, const Cache *c, TbKey key, const Space *space)
+{
+    Dis d;
+
+    translate_block(&d, s->ir, c->guest, space, key, 1, NULL);
+    return MIN(s->ir->insns[0].len, LONGEST);
+}
+
+/* The same from a copy of its bytes, as another thread may be writing them. */
+static u32 read_still(Stepper *s, const Cache *c, TbKey key, u8 bytes[LONGEST])
+{
+    Space still = s->space;
+    u32 len = read_insn(s, c, key, &still), had = 0;
+
+    still.base = (u8 *)((uintptr_t)bytes - key.pc);
+    while (len > had) {
+        had = len;
+        memcpy(bytes, space_host(&s->space, key.pc), had);
+        len = read_insn(s, c, key, &still);
+    }
+    return len;
+}
+
 static void insn_make(Stepper *s, const Cache *c, TbKey key, OneInsn *i)
 {
     Ir *ir = s->ir;
-    Dis d;
+    u32 len;
 
     insn_free(i);
-    translate_block(&d, ir, c->guest, &s->space, key, 1, NULL);
+    len = read_still(s, c, key, i->bytes);
     pass_fold(ir);
     pass_dead(ir);
     i->key = key;
-    i->len = MIN(ir->insns[0].len, LONGEST);
-    memcpy(i->bytes, space_host(&s->space, key.pc), i->len);
     i->code = interp_code(ir);
     i->code.ops = copy(ir->ops, ir->n_ops * sizeof *ir->ops);
     i->code.consts = copy(ir->consts, ir->n_consts * sizeof *ir->consts);
     i->code.insns = copy(ir->insns, ir->n_insns * sizeof *ir->insns);
     i->exits = copy(ir->exits, ir->n_exits * sizeof *ir->exits);
+    i->len = len;
 }
 
 /* The instruction at env->pc, as memory is now. */

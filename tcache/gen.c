@@ -200,6 +200,42 @@ static u32 bytes_read(const Ir *ir)
 
 /* ---- the pipeline ---- */
 
+/* Reads a block from a copy of its bytes, which then is its source: other threads may
+ * be writing them.  False: they did. */
+static bool read_still(Cache *c, TbKey key, Ir *ir, u32 max)
+{
+    const Space *live = c->code;
+    u32 len;
+    Dis dis;
+
+    translate_block(&dis, ir, c->guest, live, key, max, NULL);
+    len = bytes_read(ir);
+    assert(len <= HOT_MAX_BYTES);
+    memcpy(c->still_bytes, space_host(live, key.pc), len);
+    c->still = *live;
+    c->still.base = (u8 *)((uintptr_t)c->still_bytes - key.pc);
+    translate_block(&dis, ir, c->guest, &c->still, key, max, NULL);
+    if (bytes_read(ir) > len)
+        return false;
+    translate_block(&dis, ir, c->guest, &c->still, key, MIN(insns_to_store(ir), max),
+                    NULL);
+    c->code = &c->still;
+    return true;
+}
+
+/* From a page that stays writable: short, and compared with it whenever it is run.  If
+ * it does not stand still, it is run once. */
+static void read_hot(Cache *c, TbKey key, Ir *ir, u32 max)
+{
+    Dis dis;
+
+    for (u32 tries = 0; tries < 4; tries++)
+        if (read_still(c, key, ir, max))
+            return;
+    translate_block(&dis, ir, c->guest, c->code, key, 1, NULL);
+    c->moving = true;
+}
+
 /* Guest bytes -> micro-ops, from pages that cannot change meanwhile. */
 static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
 {
@@ -222,9 +258,7 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
     if (*hot) {
         if (tracer)
             tracer->loops = false;
-        translate_block(&dis, ir, c->guest, c->code, plain, longest, NULL);
-        translate_block(&dis, ir, c->guest, c->code, plain,
-                        MIN(insns_to_store(ir), longest), NULL);
+        read_hot(c, plain, ir, longest);
     }
 }
 
@@ -327,6 +361,7 @@ void gen_pass(const Cache *c, u32 i, Ir *ir)
 static void find_source(Cache *c, Env *env, TbKey key)
 {
     c->code = c->space;
+    c->moving = false;
     if (LIKELY(!c->options.system))
         return;
     if (!system_view(c, env, key))
@@ -337,7 +372,7 @@ static void find_source(Cache *c, Env *env, TbKey key)
 /* May the block be found again? */
 static bool kept(const Cache *c, const Ir *ir, TbKey key, bool hot)
 {
-    if (key.flags & KEY_STEP || (c->joined && hot))
+    if (key.flags & KEY_STEP || c->moving || (c->joined && hot))
         return false;
     return ir->insns[0].len; /* a fetch trap is not kept */
 }

@@ -65,6 +65,7 @@ enum {
         2000, /* about what making a trace costs, in entries it makes cheaper */
     HOT_PAGE_FAULTS = 8, /* writes to its code before a page is hot */
     HOT_MAX_INSNS = 16,  /* longest block on such a page */
+    HOT_MAX_BYTES = HOT_MAX_INSNS * 16,
 };
 
 typedef struct Thread Thread;
@@ -133,6 +134,10 @@ struct Cache {
     const Space *code;
     Space view;
     u64 code_page, code_shift, code_next;
+    /* ... or a copy of it, when its page may be written meanwhile. */
+    Space still;
+    u8 still_bytes[HOT_MAX_BYTES + sizeof(u64)]; /* dis_fetch looks ahead */
+    bool moving; /* it was written meanwhile: for one run only */
     /* The block at hand is one instruction, in two pages: its bytes, and from where. */
     bool joined;
     u8 joint[8];
