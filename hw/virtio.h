@@ -20,6 +20,7 @@ typedef struct VirtioType {
     u32 id;           /* 5 */
     u64 features;     /* offered beside those of transport and queues */
     u32 n_queues;
+    u16 queue_most; /* entries of a queue; 0: 256 */
     /* From -device's list; the caller checks for unknown keys.  NULL: *error. */
     VirtioDevice *(*create)(Machine *m, Props *props, char **error);
     u32 config_size;
@@ -45,11 +46,16 @@ typedef struct VirtQueue {
     u16 signalled;  /* used_index at the last interrupt */
     bool signalled_any;
     u32 in_flight; /* popped, not pushed */
+    u32 epoch; /* grows when the queue is taken away: what was popped before is lost */
 } VirtQueue;
 
 struct VirtioDevice {
     Device device; /* its slot; first */
     const VirtioType *type;
+    /* Offered features beside the type's; queues and their size, 0: the type's. */
+    u64 more_features;
+    u32 n_queues;
+    u16 queue_most;
     u64 driver_features; /* agreed */
     u32 status, interrupt, features_page, driver_page, queue_page, generation;
     VirtQueue queue[VIRTIO_QUEUES];
@@ -58,7 +64,7 @@ struct VirtioDevice {
 /* One chain: what the driver wrote (out), then what it wants to read (in). */
 typedef struct VirtioElement {
     u16 head;
-    u32 epoch; /* of the device: one from before a reset is not pushed */
+    u32 epoch; /* of the queue: one from before a reset is not pushed */
     u32 n_out, n_in;
     u64 out_size, in_size; /* bytes, in all */
     struct iovec *out, *in;
@@ -71,11 +77,17 @@ VirtioElement *virtio_pop(VirtioDevice *v, u32 queue);
 /* Gives it back, written bytes of its in part are set, and frees it. */
 void virtio_push(VirtioDevice *v, u32 queue, VirtioElement *e, u32 written);
 void virtio_unpop(VirtioDevice *v, u32 queue, VirtioElement *e); /* as if not popped */
+/* The chain of a head that had been popped when the state was saved; NULL: bad. */
+VirtioElement *virtio_again(VirtioDevice *v, u32 queue, u16 head);
+bool virtio_pending(VirtioDevice *v, u32 queue); /* is there one to pop? */
 /* Tells the driver of what was pushed, unless it does not want to know. */
 void virtio_notify(VirtioDevice *v, u32 queue);
 void virtio_config_changed(VirtioDevice *v);
 /* The driver broke the rules: it must reset the device. */
 void virtio_broken(VirtioDevice *v, const char *why);
+/* May the queue be used: power of two, aligned, all of it in RAM? */
+bool virtio_queue_fits(const VirtioDevice *v, const VirtQueue *q);
+bool virtio_running(const VirtioDevice *v); /* driver and device both think so */
 static inline bool virtio_has(const VirtioDevice *v, u32 feature)
 {
     return v->driver_features >> feature & 1;
@@ -86,6 +98,8 @@ size_t virtio_put(const VirtioElement *e, size_t offset, const void *from, size_
 
 /* ---- virtio_mmio.c ---- */
 
+/* A device's own struct of so many bytes, zeroed but for machine and type. */
+void *virtio_new(Machine *m, const VirtioType *type, size_t size);
 /* Plugs the device into the first free slot, as QEMU's virt does (the highest address
  * first).  False: *error. */
 bool virtio_plug(VirtioDevice *v, char **error);

@@ -21,7 +21,8 @@
     X(10, PAGE, "page", "guest memory map when it changes")                       \
     X(11, SIGNAL, "signal", "signals delivered to the guest")                     \
     X(12, STRACE, "strace", "system calls")                                       \
-    X(13, UNIMP, "unimp", "what the guest asked for and we do not have")
+    X(13, UNIMP, "unimp", "what the guest asked for and we do not have")          \
+    X(14, GUEST_ERRORS, "guest_errors", "what no driver should ask of a device")
 
 enum {
 #define X(bit, NAME, name, help) LOG_##NAME = 1u << bit,
