@@ -21,4 +21,12 @@ int disk_write(Disk *d, u64 offset, const struct iovec *iov, u32 n);
 int disk_flush(Disk *d); /* what was written before is on the medium */
 int disk_discard(Disk *d, u64 offset, u64 size, bool zeroes); /* reads as zeroes then */
 
+/* For monitors; false: there are no n+1. */
+typedef struct DiskInfo {
+    const char *id, *file;
+    u64 size, allocated; /* bytes; on the host's disk */
+    bool read_only, snapshot, used;
+} DiskInfo;
+bool disk_nth(const Machine *m, u32 n, DiskInfo *info);
+
 #endif

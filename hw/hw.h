@@ -108,6 +108,7 @@ typedef struct Cpu {
     Env *env;
     u32 id;
     GThread *thread;
+    i32 tid;          /* that thread's, for monitors; 0: not begun */
     GCond wake;       /* with Machine.lock: an interrupt, a request to park */
     bool parked;      /* not in exec_run, and does not go there while CPUs are held */
     bool halted;      /* not started (hart state management); under the lock */
@@ -135,7 +136,8 @@ typedef struct BoardType {
     void (*cpu_state)(Cpu *cpu, State *s); /* Env's globals and pc are saved for it */
     /* monitor's "info registers" is Guest.dump; these print what else it knows. */
     void (*info_irq)(const Machine *m, GString *out);
-    void (*info_tlb)(const Cpu *cpu, GString *out); /* mappings in use, by range */
+    void (*info_tlb)(const Cpu *cpu, GString *out); /* what the TLB holds */
+    void (*info_mem)(const Cpu *cpu, GString *out); /* the page tables, by range */
     /* Physical address of a virtual one, as the CPU reads now; false: none. */
     bool (*translate)(const Cpu *cpu, u64 virt, u64 *phys);
 } BoardType;
@@ -160,7 +162,9 @@ struct Machine {
     i64 clock_shift; /* of the machine's clock to CLOCK_MONOTONIC, ns */
     u64 clock_stopped;
     bool quit, reset_wanted;
-    int status; /* of the process */
+    int status;        /* of the process */
+    const char *asked; /* "host-qmp-quit": whose wish a reset or end is; NULL: the
+                          guest's.  For EVENT_RESET and EVENT_SHUTDOWN, NULL after */
     GPtrArray *listeners;
 };
 
@@ -235,6 +239,13 @@ bool chardev_attach(Chardev *c, const CharClient *client);
 /* Bytes taken, never waits; less than n: writable is called.  Without a peer: n. */
 size_t chardev_write(Chardev *c, const CharClient *from, const u8 *bytes, size_t n);
 void chardev_accept(Chardev *c, const CharClient *client); /* has room again */
+
+/* For monitors; false: there are no n+1. */
+typedef struct ChardevInfo {
+    const char *label, *filename; /* "serial0", "unix:/tmp/s,server=on" */
+    bool open;                    /* somebody has the device's end */
+} ChardevInfo;
+bool chardev_nth(const Machine *m, u32 n, ChardevInfo *info);
 
 /* ---- options.c: the command line ---- */
 
