@@ -216,29 +216,35 @@ void io_call(Machine *m, void (*f)(void *ctx), void *ctx); /* soon, once; any th
 
 /* ---- chardev.c: where a serial line leads ---- */
 
-enum { CHAR_BREAK = -1, CHAR_OPENED = -2, CHAR_CLOSED = -3 };
+/* Behind a mux, OPENED comes when a client first gets the keyboard, and FOCUS whenever
+ * it gets it again. */
+enum { CHAR_BREAK = -1, CHAR_OPENED = -2, CHAR_CLOSED = -3, CHAR_FOCUS = -4 };
 
 /* Who has the device's end.  Called on the main thread, lock held. */
 typedef struct CharClient {
-    void *ctx;
+    void *ctx;                 /* also tells clients from one another */
     size_t (*room)(void *ctx); /* bytes it takes now; chardev_accept when more */
     void (*receive)(void *ctx, const u8 *bytes, size_t n);
     void (*event)(void *ctx, int event); /* CHAR_*; may be NULL */
     void (*writable)(void *ctx);         /* after a short write; may be NULL */
 } CharClient;
 
-/* From "stdio", "mon:stdio", "null", "pty", "file:PATH",
- * "unix:PATH,server=on,wait=off", "tcp:HOST:PORT,...", "chardev:ID" (-serial's words).
- * NULL: *error, one line. */
-Chardev *chardev_new(Machine *m, const char *spec, char **error);
+/* From -serial's words: "stdio", "null", "pty", "file:PATH",
+ * "unix:PATH,server=on,wait=off", "tcp:HOST:PORT,...", "chardev:ID"; "mon:" before it
+ * puts a monitor of its own behind the same line.  label: "serial0".  NULL: *error. */
+Chardev *chardev_new(Machine *m, const char *label, const char *spec, char **error);
 /* From -chardev's "BACKEND,id=ID,...". */
 bool chardev_add(Machine *m, const char *spec, char **error);
 Chardev *chardev_find(const Machine *m, const char *id);
-/* One client each, or two and more behind mux=on.  False: taken. */
+/* One client each, or two and more behind mux=on: the newest has the keyboard, OPENED
+ * may come at once.  False: taken. */
 bool chardev_attach(Chardev *c, const CharClient *client);
 /* Bytes taken, never waits; less than n: writable is called.  Without a peer: n. */
 size_t chardev_write(Chardev *c, const CharClient *from, const u8 *bytes, size_t n);
 void chardev_accept(Chardev *c, const CharClient *client); /* has room again */
+/* At the end: what was written goes out, a second is waited for it; the terminal is as
+ * it was; sockets' names are removed. */
+void chardevs_close(Machine *m);
 
 /* For monitors; false: there are no n+1. */
 typedef struct ChardevInfo {
