@@ -125,7 +125,8 @@ typedef struct Mmu {
     struct {
         u64 start, end;
     } large[2];
-    u64 site; /* offset of the code that missed; 0: none is being served */
+    bool wide; /* addresses differ in their highest 16 bits, too */
+    u64 site;  /* offset of the code that missed; 0: none is being served */
     u64 walks, flushes;
 } Mmu;
 

@@ -276,19 +276,26 @@ static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
 static bool may_chain(const Cache *c) { return !log_on(LOG_NOCHAIN) && !c->check; }
 
 /* What the code at env->pc is; false: it cannot be fetched, env->trap. */
-static bool find_key(Cache *c, Env *env, TbKey *key)
+static bool find_key(Cache *c, Env *env, TbKey *key, u64 *second)
 {
     *key = (TbKey){env->pc, env->key_flags};
-    return !c->options.system || system_key(c, env, key);
+    *second = 0;
+    return !c->options.system || system_key(c, env, key, second);
 }
 
 /* A system's mappings change: what is linked lies in one page. */
-static bool may_link(const Cache *c, u32 exit, const Tb *to)
+static bool may_link(const Cache *c, u32 exit, const Tb *to, u64 second)
 {
     const Tb *from = &c->tbs[c->exits[exit].tb];
 
     return !c->options.system ||
-           (from->flags == to->flags && !((from->pc ^ to->pc) & PAGE_MASK));
+           (from->flags == to->flags && !second && !((from->pc ^ to->pc) & PAGE_MASK));
+}
+
+static Tb *look_up(Cache *c, TbKey key, u64 second)
+{
+    return UNLIKELY(second) ? system_find_joint(c, key, second)
+                            : tb_find(c, key.pc, key.flags);
 }
 
 /* The block at env->pc, made if need be and linked to the exit that led here. */
@@ -296,27 +303,30 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
 {
     u64 epoch = c->epoch;
     u32 made = c->n_tbs;
+    u64 second;
     TbKey key;
     Tb *tb;
 
     env->thread->lookups++;
-    if (!find_key(c, env, &key))
+    if (!find_key(c, env, &key, &second))
         return NULL;
-    tb = tb_find(c, key.pc, key.flags);
+    tb = UNLIKELY(second) ? NULL : tb_find(c, key.pc, key.flags);
     if (tb && from == NO_EXIT)
         return tb;
     exec_lock(c, env->thread);
+    if (UNLIKELY(c->n_written))
+        smc_catch_up(c);
     if (epoch != c->epoch)
         from = NO_EXIT;
-    if (epoch != c->epoch || made != c->n_tbs || tb)
-        tb = tb_find(c, key.pc, key.flags);
+    if (epoch != c->epoch || made != c->n_tbs || tb || second)
+        tb = look_up(c, key, second);
     epoch = c->epoch;
     if (!tb) {
         tb = gen_or_flush(c, env, key);
         fork_teach(c, key);
     }
     if (tb && from != NO_EXIT && epoch == c->epoch && may_chain(c) &&
-        may_link(c, from, tb))
+        may_link(c, from, tb, second))
         chain_link(c, from, tb);
     exec_unlock(c, env->thread);
     return tb;
@@ -324,10 +334,11 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
 
 static Tb *step_block(Cache *c, Env *env)
 {
+    u64 second;
     TbKey key;
     Tb *tb;
 
-    if (!find_key(c, env, &key))
+    if (!find_key(c, env, &key, &second))
         return NULL;
     key.flags |= KEY_STEP;
     exec_lock(c, env->thread);
@@ -637,7 +648,9 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
         siglongjmp(c->unreadable, 1);
     }
     helper = !exec_in_code(c, rip) && env->call_site;
-    if (helper)
+    if (helper && env->mmu && env->mmu->site)
+        site = env->mmu->site + (u64)(uintptr_t)c->exec;
+    else if (helper)
         site = env->call_site - 1;
     else if (!exec_in_code(c, rip))
         return false;
@@ -657,6 +670,8 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
         set_trap(env, sig, info, write);
     }
     env->call_site = 0;
+    if (env->mmu)
+        env->mmu->site = 0;
     redirect(env, context);
     return true;
 }

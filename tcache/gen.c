@@ -380,9 +380,10 @@ static bool kept(const Cache *c, const Ir *ir, TbKey key, bool hot)
 static void keep(Cache *c, Tb *tb, const Ir *ir)
 {
     add_pages(c, tb_number(c, tb), ir, tb->trace);
-    tb_insert(c, tb);
     if (UNLIKELY(c->joined))
-        system_keep_joint(c, tb_number(c, tb));
+        system_keep_joint(c, tb);
+    else
+        tb_insert(c, tb);
 }
 
 Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)

@@ -4,6 +4,7 @@
  * their blocks.  A page that is written again and again becomes hot: it stays
  * writable, and its blocks compare their source bytes on entry.
  */
+#include <string.h>
 #include <sys/mman.h>
 #include "accel_interp.h"
 #include "tb.h"
@@ -28,24 +29,32 @@ static void set_protection(Cache *c, u64 page, u8 flags)
 
 bool smc_protect(Cache *c, u64 page)
 {
-    u8 flags = space_flags(c->space, page);
+    u8 flags;
 
-    if (flags & PAGE_HOT)
-        return false;
-    space_set_bits(c->space, page, PAGE_SIZE, PAGE_CODE);
-    set_protection(c, page, flags | PAGE_CODE);
-    return true;
+    pthread_mutex_lock(&c->pages_lock);
+    flags = space_flags(c->space, page);
+    if (!(flags & PAGE_HOT)) {
+        space_set_bits(c->space, page, PAGE_SIZE, PAGE_CODE);
+        set_protection(c, page, flags | PAGE_CODE);
+    }
+    pthread_mutex_unlock(&c->pages_lock);
+    return !(flags & PAGE_HOT);
 }
 
-static void unprotect(Cache *c, u64 page)
+/* Was it protected? */
+static bool unprotect(Cache *c, u64 page)
 {
-    u8 flags = space_flags(c->space, page);
+    u8 flags;
 
-    if (!(flags & PAGE_CODE))
-        return;
-    space_clear_bits(c->space, page, PAGE_SIZE, PAGE_CODE);
-    if (flags & PAGE_WRITE)
-        set_protection(c, page, flags & ~PAGE_CODE);
+    pthread_mutex_lock(&c->pages_lock);
+    flags = space_flags(c->space, page);
+    if (flags & PAGE_CODE) {
+        space_clear_bits(c->space, page, PAGE_SIZE, PAGE_CODE);
+        if (flags & PAGE_WRITE)
+            set_protection(c, page, flags & ~PAGE_CODE);
+    }
+    pthread_mutex_unlock(&c->pages_lock);
+    return flags & PAGE_CODE;
 }
 
 bool smc_write(Cache *c, u64 addr, const Tb *running)
@@ -122,9 +131,66 @@ void cache_invalidate(Cache *c, u64 addr, u64 len)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* ---- a system's devices ---- */
+
+/* The page's blocks are to be dropped: not now, since whoever writes may hold locks
+ * that a CPU inside generated code waits for.  A guest knows no difference before its
+ * fence.i. */
+static void put_off(Cache *c, u64 page)
+{
+    pthread_mutex_lock(&c->pages_lock);
+    if (c->n_written < ARRAY_SIZE(c->written))
+        c->written[c->n_written] = page;
+    c->n_written++;
+    pthread_mutex_unlock(&c->pages_lock);
+}
+
+void smc_catch_up(Cache *c)
+{
+    u64 page[ARRAY_SIZE(c->written)];
+    u32 n;
+
+    if (!atomic_load(&c->n_written))
+        return;
+    pthread_mutex_lock(&c->pages_lock);
+    n = c->n_written;
+    c->n_written = 0;
+    memcpy(page, c->written, sizeof page);
+    pthread_mutex_unlock(&c->pages_lock);
+    if (n > ARRAY_SIZE(page)) {
+        drop_known(c, 0, c->space->size);
+        return;
+    }
+    for (u32 i = 0; i < n; i++)
+        drop_page(c, page[i]);
+}
+
+static void device_write(Cache *c, u64 addr, u64 len)
+{
+    for (u64 page = addr & PAGE_MASK; page < addr + len; page += PAGE_SIZE)
+        if (unprotect(c, page))
+            put_off(c, page);
+}
+
+bool cache_device_fault(Cache *c, const void *host)
+{
+    u64 addr = (u64)(uintptr_t)host - (u64)(uintptr_t)c->space->base;
+
+    if (!c->options.system || !(space_flags(c->space, addr) & PAGE_WRITE))
+        return false;
+    device_write(c, addr, 1);
+    return true;
+}
+
 void cache_host_write(Cache *c, u64 addr, u64 len)
 {
-    if (c->interp || !len || !space_any(c->space, addr, len, PAGE_CODE))
+    if (!len || !space_any(c->space, addr, len, PAGE_CODE))
+        return;
+    if (c->options.system) {
+        device_write(c, addr, len);
+        return;
+    }
+    if (c->interp)
         return;
     pthread_mutex_lock(&c->lock);
     drop_range(c, addr, len, false);
@@ -154,6 +220,11 @@ void cache_fence_i(Cache *c)
         return;
     }
     pthread_mutex_lock(&c->lock);
+    if (c->options.system) { /* writes are seen, but for these */
+        smc_catch_up(c);
+        pthread_mutex_unlock(&c->lock);
+        return;
+    }
     pages = g_array_new(FALSE, FALSE, sizeof(u64));
     g_hash_table_iter_init(&iter, c->pages);
     while (g_hash_table_iter_next(&iter, &key, NULL)) {

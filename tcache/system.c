@@ -48,15 +48,28 @@ static bool fetch(Cache *c, Env *env, u64 pc, u64 *phys)
     return true;
 }
 
-bool system_key(Cache *c, Env *env, TbKey *key)
+/* Does the code at pc begin a long instruction in the last two bytes of a page? */
+static bool begins_joint(const Cache *c, u64 pc, u64 phys)
+{
+    u8 first;
+
+    if (LIKELY((pc & ~PAGE_MASK) != PAGE_SIZE - 2))
+        return false;
+    memcpy(&first, space_host(c->space, phys), 1);
+    return (first & 3) == 3;
+}
+
+bool system_key(Cache *c, Env *env, TbKey *key, u64 *second)
 {
     u64 phys;
 
     *key = (TbKey){env->pc, env->key_flags};
+    *second = 0;
     if (!fetch(c, env, env->pc, &phys))
         return false;
     key->flags |= phys & PAGE_MASK;
-    return true;
+    return LIKELY(!begins_joint(c, env->pc, phys)) ||
+           fetch(c, env, (env->pc & PAGE_MASK) + PAGE_SIZE, second);
 }
 
 /* Flags of pages that stand by themselves. */
@@ -89,7 +102,6 @@ static bool view_joined(Cache *c, Env *env, TbKey key)
 bool system_view(Cache *c, Env *env, TbKey key)
 {
     u64 virt = key.pc & PAGE_MASK, phys = key.flags & KEY_PHYS;
-    u8 first;
 
     c->view = *c->space;
     c->view.base = (u8 *)((uintptr_t)c->space->base + phys - virt);
@@ -100,36 +112,61 @@ bool system_view(Cache *c, Env *env, TbKey key)
     c->code_page = virt;
     c->code_shift = phys - virt;
     c->joined = false;
-    memcpy(&first, space_host(&c->view, key.pc), 1);
-    return (key.pc & ~PAGE_MASK) != PAGE_SIZE - 2 || (first & 3) != 3 ||
+    return !begins_joint(c, key.pc, phys | (key.pc & ~PAGE_MASK)) ||
            view_joined(c, env, key);
+}
+
+/* ---- blocks that are one instruction in two pages ---- */
+
+typedef struct Joint {
+    u64 pc, flags, second; /* the physical page of its second half */
+    u32 tb;
+} Joint;
+
+static guint joint_hash(gconstpointer p)
+{
+    const Joint *j = p;
+
+    return (guint)(j->pc >> PAGE_BITS ^ j->flags >> PAGE_BITS ^ j->second >> 8);
+}
+
+static gboolean joint_equal(gconstpointer p, gconstpointer q)
+{
+    const Joint *a = p, *b = q;
+
+    return a->pc == b->pc && a->flags == b->flags && a->second == b->second;
+}
+
+void system_keep_joint(Cache *c, Tb *tb)
+{
+    Joint *j = g_new(Joint, 1);
+
+    if (!c->joints)
+        c->joints = g_hash_table_new_full(joint_hash, joint_equal, g_free, NULL);
+    *j = (Joint){tb->pc, tb->flags, (tb->pc & PAGE_MASK) + PAGE_SIZE + c->code_next,
+                 tb_number(c, tb)};
+    tb->state = TB_ALIVE;
+    g_hash_table_replace(c->joints, j, j);
+}
+
+Tb *system_find_joint(Cache *c, TbKey key, u64 second)
+{
+    const Joint wanted = {key.pc, key.flags, second & PAGE_MASK, 0};
+    const Joint *j = c->joints ? g_hash_table_lookup(c->joints, &wanted) : NULL;
+
+    return j && c->tbs[j->tb].state == TB_ALIVE ? &c->tbs[j->tb] : NULL;
 }
 
 /* ---- mappings that change ---- */
 
-void system_keep_joint(Cache *c, u32 tb)
-{
-    if (!c->joints)
-        c->joints = g_array_new(FALSE, FALSE, sizeof(u32));
-    g_array_append_val(c->joints, tb);
-}
+enum { TAG_REMAPS = 1 << 9 };
 
-/* A block's key has one physical page: those in two are to be looked at again. */
-static void drop_joints(Cache *c)
-{
-    for (u32 i = 0; i < c->joints->len; i++)
-        tb_drop(c, &c->tbs[g_array_index(c->joints, u32, i)]);
-    g_array_set_size(c->joints, 0);
-}
-
+/* Tags are above what addresses differ in but for their sign; not so with Sv57. */
 void exec_remapped(Env *env)
 {
-    Cache *c = env->cache;
-
-    exec_forget_jumps(env);
-    if (!c->joints || !c->joints->len)
-        return;
-    exec_lock(c, env->thread);
-    drop_joints(c);
-    exec_unlock(c, env->thread);
+    if (++env->remaps == TAG_REMAPS || env->mmu->wide) {
+        exec_forget_jumps(env);
+        env->remaps = 0;
+    }
+    env_retag(env);
 }

@@ -105,6 +105,7 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
     c->guest = guest;
     c->space = space;
     pthread_mutex_init(&c->lock, NULL);
+    pthread_mutex_init(&c->pages_lock, NULL);
     c->helpers = all_helpers(&guest->regs);
     if (options->interp)
         ok = (c->interp = interp_cache_new(options, guest, space));
@@ -129,7 +130,7 @@ void cache_reset(Cache *c)
     if (c->check)
         check_reset(c->check);
     if (c->joints)
-        g_array_set_size(c->joints, 0);
+        g_hash_table_remove_all(c->joints);
     madvise((void *)c->hash, sizeof(u32) << HASH_BITS, MADV_DONTNEED);
     g_hash_table_remove_all(c->pages);
     c->last_page = ~0ull;
@@ -139,14 +140,16 @@ void cache_reset(Cache *c)
 /* ---- finding ---- */
 
 /* Neighbours share slots: a small program is to touch few pages of the table. */
-static u32 hash_of(u64 pc)
+static u32 hash_of(u64 pc, u64 flags)
 {
-    return (u32)(pc >> 4 ^ pc >> (HASH_BITS + 4)) & ((1u << HASH_BITS) - 1);
+    u64 mix = pc >> 4 ^ pc >> (HASH_BITS + 4) ^ (flags & KEY_PHYS) >> PAGE_BITS;
+
+    return (u32)mix & ((1u << HASH_BITS) - 1);
 }
 
 Tb *tb_find(Cache *c, u64 pc, u64 flags)
 {
-    u32 i = atomic_load_explicit(&c->hash[hash_of(pc)], memory_order_acquire);
+    u32 i = atomic_load_explicit(&c->hash[hash_of(pc, flags)], memory_order_acquire);
 
     for (; i; i = c->tbs[i].hash_next) {
         Tb *tb = &c->tbs[i];
@@ -159,7 +162,7 @@ Tb *tb_find(Cache *c, u64 pc, u64 flags)
 
 void tb_insert(Cache *c, Tb *tb)
 {
-    _Atomic u32 *slot = &c->hash[hash_of(tb->pc)];
+    _Atomic u32 *slot = &c->hash[hash_of(tb->pc, tb->flags)];
 
     tb->hash_next = *slot;
     tb->state = TB_ALIVE;
@@ -168,10 +171,10 @@ void tb_insert(Cache *c, Tb *tb)
 
 static void hash_remove(Cache *c, Tb *tb)
 {
-    u32 n = tb_number(c, tb), i = c->hash[hash_of(tb->pc)];
+    u32 n = tb_number(c, tb), i = c->hash[hash_of(tb->pc, tb->flags)];
 
     if (i == n) {
-        c->hash[hash_of(tb->pc)] = tb->hash_next;
+        c->hash[hash_of(tb->pc, tb->flags)] = tb->hash_next;
         return;
     }
     for (; i; i = c->tbs[i].hash_next)

@@ -120,7 +120,11 @@ struct Cache {
     u32 last_ref;
     GHashTable *heat; /* guest page number -> writes to its code */
 
-    pthread_mutex_t lock; /* making, linking, dropping blocks; the thread list */
+    pthread_mutex_t lock;       /* making, linking, dropping blocks; the thread list */
+    pthread_mutex_t pages_lock; /* a leaf: CODE flags and their pages' protection */
+    /* Pages that devices wrote, whose blocks are still to be dropped; more: all. */
+    u64 written[64];
+    _Atomic u32 n_written;
     _Atomic u32 stopping; /* somebody waits for all to be outside */
     u64 epoch;            /* full flushes so far */
     Thread *threads;
@@ -142,7 +146,7 @@ struct Cache {
     bool joined;
     u8 joint[8];
     const u8 *halves[2];
-    GArray *joints; /* of u32: such blocks, alive or not */
+    GHashTable *joints; /* such blocks, alive or not; NULL: none yet */
     CacheStats stats;
     bool timed;
 };
@@ -196,13 +200,15 @@ void chain_unlink_into(Cache *c, Tb *tb); /* all exits that lead to it */
 void chain_unlink_from(Cache *c, Tb *tb); /* its own exits, off other blocks' lists */
 
 /* ---- system.c ---- */
-/* What code env->pc stands for; false: env->trap. */
-bool system_key(Cache *c, Env *env, TbKey *key);
+/* What code env->pc stands for; *second: where the second half is of an instruction
+ * that lies in two pages, else 0.  False: env->trap. */
+bool system_key(Cache *c, Env *env, TbKey *key, u64 *second);
+Tb *system_find_joint(Cache *c, TbKey key, u64 second); /* lock held; NULL: none */
 /* Makes c->view one in which the code at key can be read at its virtual address; sets
  * c->joined.  False: env->trap. */
 bool system_view(Cache *c, Env *env, TbKey key);
-void system_join(Cache *c); /* reads the two halves, again */
-void system_keep_joint(Cache *c, u32 tb);
+void system_join(Cache *c);               /* reads the two halves, again */
+void system_keep_joint(Cache *c, Tb *tb); /* instead of tb_insert */
 
 /* ---- exec.c ---- */
 u64 now_ns(void);
@@ -244,6 +250,8 @@ void perf_fork_child(Cache *c);
 /* ---- smc.c ---- */
 /* Write-protects the page if the guest could write it; false: it is hot. */
 bool smc_protect(Cache *c, u64 page);
+/* Drops the blocks that devices have overwritten; the lock is held. */
+void smc_catch_up(Cache *c);
 /* A write fault on translated code at addr.  Returns whether the block dropped may
  * include `running`. */
 bool smc_write(Cache *c, u64 addr, const Tb *running);

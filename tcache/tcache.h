@@ -139,9 +139,13 @@ void exec_fork_child(Cache *c, Env *env); /* env: the one thread that is left */
 /* The guest's map of [addr, addr+len) changes or was changed: drop its blocks.
  * The pages' CODE flag is cleared; host protection is the caller's. */
 void cache_invalidate(Cache *c, u64 addr, u64 len);
-/* The host is about to write [addr, addr+len) (a system call's result): drop its
- * blocks and make pages that the guest may write writable. */
+/* The host is about to write [addr, addr+len) (a system call's result, a device's DMA):
+ * drop its blocks and make pages that the guest may write writable.  System: takes no
+ * lock that is held while others wait. */
 void cache_host_write(Cache *c, u64 addr, u64 len);
+/* From the host's SIGSEGV handler, while a system's device writes RAM.  True: as above,
+ * the write can go on. */
+bool cache_device_fault(Cache *c, const void *host);
 /* Drops the blocks of these pages and nothing else. */
 void cache_drop(Cache *c, u64 addr, u64 len);
 /* fence.i, riscv_flush_icache: drops blocks whose pages may change unseen. */

@@ -238,6 +238,7 @@ static void write_satp(Env *env, u32 number, u64 value)
     if (h->satp == value)
         return;
     h->satp = value;
+    h->mmu.wide = mode == 10;
     mmu_flush(env);
     h->board.flush(env);
 }

@@ -34,6 +34,7 @@ void hart_changed(Env *env)
     Hart *h = hart_of(env);
 
     env->key_flags = key_of(env, h);
+    env_retag(env);
     env->jump_tag = env->key_flags << JUMP_TAG_SHIFT;
     if (h->mmu.mode != mmu_mode(h))
         mmu_set_mode(env, mmu_mode(h));
