@@ -13,6 +13,7 @@
 #define TESSERA_HW_H
 
 #include <glib.h>
+#include <stdatomic.h>
 #include <sys/uio.h>
 #include "../tcache/tcache.h"
 
@@ -22,6 +23,8 @@ typedef struct Chardev Chardev;
 typedef struct State State;
 typedef struct Timer Timer;
 typedef struct MachineOptions MachineOptions;
+typedef struct Loop Loop;
+typedef struct CpuCall CpuCall;
 
 enum { MAX_CPUS = 8 };
 
@@ -108,13 +111,17 @@ typedef struct Cpu {
     Env *env;
     u32 id;
     GThread *thread;
-    i32 tid;          /* that thread's, for monitors; 0: not begun */
-    GCond wake;       /* with Machine.lock: an interrupt, a request to park */
-    bool parked;      /* not in exec_run, and does not go there while CPUs are held */
-    bool halted;      /* not started (hart state management); under the lock */
-    bool waiting;     /* in WFI */
-    u64 idle_ns;      /* spent there */
-    TrapKind stopped; /* TRAP_STOP, TRAP_BREAK..: why a debugger got it */
+    i32 tid;     /* that thread's, for monitors; 0: not begun */
+    GCond wake;  /* with Machine.lock: an interrupt, a request to park */
+    bool parked; /* not in exec_run, and does not go there while CPUs are held */
+    _Atomic bool halted; /* not started (hart state management): its own thread sets
+                            it, others clear it (cpu_start) */
+    _Atomic bool waiting, parked_asleep; /* in WFI; in park */
+    _Atomic bool attention;              /* look at Machine.held, run, quit */
+    _Atomic u32 kicks;
+    CpuCall *_Atomic calls;
+    u64 idle_ns;      /* spent in WFI */
+    TrapKind stopped; /* RUN_DEBUG: TRAP_STOP, or TRAP_NONE after a step */
     bool step;        /* a debugger's: one instruction, then RUN_DEBUG */
     void *guest;      /* the guest's CPU state beside Env (riscv64: Hart) */
 } Cpu;
@@ -128,6 +135,7 @@ typedef struct BoardType {
      */
     bool (*create)(Machine *m, char **error);
     void (*reset)(Machine *m); /* after all devices' resets: CPUs, boot contents */
+    void (*free)(Machine *m);  /* board_data, Cpu.guest */
     void (*irq)(Machine *m, u32 irq, bool level); /* a device's line */
     /* The CPU's: deliver env->trap; take an interrupt (false: none); does WFI end? */
     void (*trap)(Cpu *cpu);
@@ -157,16 +165,19 @@ struct Machine {
     GMutex lock;
     GMainContext *io; /* the main thread's; its callbacks take the lock (see io_*) */
     RunState run;
-    u32 held;        /* machine_hold's not yet released; CPUs are or will be parked */
-    GCond parked;    /* a CPU has parked */
-    i64 clock_shift; /* of the machine's clock to CLOCK_MONOTONIC, ns */
-    u64 clock_stopped;
+    u32 held;          /* machine_hold's not yet released; CPUs are or will be parked */
+    GCond parked;      /* a CPU has parked */
+    i64 clock_shift;   /* from the machine's clock to CLOCK_MONOTONIC, ns */
+    u64 clock_stopped; /* what it shows while it stands still; else CLOCK_RUNS */
     bool quit, reset_wanted;
     int status;        /* of the process */
     const char *asked; /* "host-qmp-quit": whose wish a reset or end is; NULL: the
                           guest's.  For EVENT_RESET and EVENT_SHUTDOWN, NULL after */
     GPtrArray *listeners;
+    Loop *loop;
+    Cpu *debugged; /* RUN_DEBUG: the one that met it */
 };
+extern Machine *machine_here; /* the process's one; for signal handlers */
 
 /* What all of machine.c's users want to hear of (QMP events, gdb); lock held. */
 typedef enum MachineEvent {
@@ -179,9 +190,11 @@ typedef enum MachineEvent {
 } MachineEvent;
 typedef void MachineListener(void *ctx, MachineEvent event);
 void machine_listen(Machine *m, MachineListener *f, void *ctx);
+void machine_unlisten(Machine *m, const void *ctx);
 void machine_event(Machine *m, MachineEvent event);
 
 Machine *machine_new(const MachineOptions *o, char **error); /* NULL: *error */
+void machine_free(Machine *m);
 /* Runs the event loop and CPUs until the machine quits; returns the exit status. */
 int machine_main(Machine *m);
 
@@ -196,10 +209,22 @@ void machine_quit(Machine *m, int status);
  * to be followed by machine_release.  They nest. */
 void machine_hold(Machine *m);
 void machine_release(Machine *m);
-void cpu_kick(Cpu *cpu); /* look at interrupts, requests: soon; async-signal-safe */
+void cpu_kick(Cpu *cpu);  /* look at interrupts, requests: soon; async-signal-safe */
+void cpu_start(Cpu *cpu); /* is halted no longer; lock held */
+Cpu *cpu_current(void);   /* the one whose thread this is; NULL */
+/*
+ * Runs f on the threads of CPUs (bit i: CPU i) while they are outside of code, and
+ * waits until all have; from's own first if its bit is set.  From a CPU's own thread,
+ * outside of code (BoardType.trap), without the lock.  f does not wait or take it.
+ */
+void cpu_call(Cpu *from, u64 cpus, void (*f)(Cpu *cpu, void *arg), void *arg);
 
-/* The guest's nanoseconds since it was switched on; stands still while stopped. */
+/* The guest's nanoseconds since it was switched on; stands still while stopped.  From
+ * any thread. */
 u64 machine_clock(const Machine *m);
+#define CLOCK_RUNS (~0ull)
+void machine_clock_stop(Machine *m);
+void machine_clock_set(Machine *m, u64 now, bool runs);
 /* fire: on the main thread, lock held. */
 Timer *timer_new(Machine *m, void (*fire)(void *ctx), void *ctx);
 void timer_free(Timer *t);

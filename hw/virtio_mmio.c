@@ -2,7 +2,8 @@
 /*
  * The transport: registers of virtio 1.2, 4.2 (version 2 alone: every driver since 2015
  * knows it), for a device that has been plugged into the slot or for none.  Out of turn
- * is ignored: a queue's place and size while it is ready, features once they are agreed.
+ * is ignored: a queue's place and size while it is ready, features once they are
+ * agreed.
  */
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
@@ -11,10 +12,10 @@
 #include "../microops/log.h"
 #include "virtio.h"
 
-#define MAGIC     0x74726976 /* "virt" */
-#define VENDOR    0x554d4551 /* QEMU's, as drivers know it */
-#define TRANSPORT                                                              \
-    (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |        \
+#define MAGIC  0x74726976 /* "virt" */
+#define VENDOR 0x554d4551 /* QEMU's, as drivers know it */
+#define TRANSPORT                                                       \
+    (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | \
      1ull << VIRTIO_RING_F_EVENT_IDX)
 
 enum { CONFIG_MOST = 256, STATUS_BITS = 0xff, QUEUE_SIZE = 256 };
@@ -168,8 +169,8 @@ static void features_write(VirtioDevice *v, u32 value)
 
     if (v->status & VIRTIO_CONFIG_S_FEATURES_OK || v->driver_page > 1)
         return;
-    v->driver_features = (v->driver_features & ~(0xffffffffull << shift)) |
-                         (u64)value << shift;
+    v->driver_features =
+        (v->driver_features & ~(0xffffffffull << shift)) | (u64)value << shift;
 }
 
 /* ---- the registers ---- */
@@ -325,8 +326,8 @@ static void mmio_info(const Device *d, GString *out)
     g_string_append_printf(out, "%s status 0x%02x features 0x%llx\n", v->type->name,
                            v->status, (unsigned long long)v->driver_features);
     for (u32 i = 0; i < queue_count(v); i++)
-        g_string_append_printf(out, "queue %u size %u next %u used %u in flight %u\n", i,
-                               v->queue[i].size, v->queue[i].next,
+        g_string_append_printf(out, "queue %u size %u next %u used %u in flight %u\n",
+                               i, v->queue[i].size, v->queue[i].next,
                                v->queue[i].used_index, v->queue[i].in_flight);
     if (v->type->info)
         v->type->info(v, out);

@@ -36,8 +36,9 @@ static struct vring_used *ring_used(const VirtioDevice *v, const VirtQueue *q)
 
 bool virtio_queue_fits(const VirtioDevice *v, const VirtQueue *q)
 {
-    return q->size && !(q->size & (q->size - 1)) && !(q->desc % 16) && !(q->avail % 2) &&
-           !(q->used % 4) && ring_desc(v, q) && ring_avail(v, q) && ring_used(v, q);
+    return q->size && !(q->size & (q->size - 1)) && !(q->desc % 16) &&
+           !(q->avail % 2) && !(q->used % 4) && ring_desc(v, q) && ring_avail(v, q) &&
+           ring_used(v, q);
 }
 
 static bool running(const VirtioDevice *v, const VirtQueue *q)
@@ -278,9 +279,9 @@ static bool wants_to_know(VirtioDevice *v, VirtQueue *q)
                  VRING_AVAIL_F_NO_INTERRUPT);
     q->signalled = q->used_index;
     q->signalled_any = true;
-    return !any || vring_need_event(
-                       __atomic_load_n(&avail->ring[q->size], __ATOMIC_RELAXED),
-                       q->used_index, old);
+    return !any ||
+           vring_need_event(__atomic_load_n(&avail->ring[q->size], __ATOMIC_RELAXED),
+                            q->used_index, old);
 }
 
 static void raise_interrupt(VirtioDevice *v, u32 why)
@@ -321,8 +322,8 @@ void virtio_broken(VirtioDevice *v, const char *why)
 /* ---- what is in an element ---- */
 
 /* Copies between bytes and the segments' bytes from offset on. */
-static size_t copy(const struct iovec *iov, u32 n, size_t offset, u8 *bytes, size_t size,
-                   bool out)
+static size_t copy(const struct iovec *iov, u32 n, size_t offset, u8 *bytes,
+                   size_t size, bool out)
 {
     size_t done = 0;
 

@@ -86,6 +86,7 @@ static void handle(Task *t, TrapKind kind)
     case TRAP_FENCE_I: cache_fence_i(t->process->cache); break;
     case TRAP_REQUEST: signal_deliver(t, 0); break;
     case TRAP_STOP: handle(t, exec_step(t->env, NULL)); break; /* a child's, not seen */
+    case TRAP_WAIT:                                            /* a whole system only */
     case TRAP_NONE: break;
     }
 }

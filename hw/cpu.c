@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPU threads: running until a trap, waiting for interrupts, parking while the machine
+ * is held or stopped, calls from one to another, and the host's faults.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "inside.h"
+
+_Thread_local u32 cpu_in_device;
+static _Thread_local Cpu *running;
+
+Cpu *cpu_current(void) { return running; }
+
+/* ---- waking ---- */
+
+static void futex_wait(_Atomic u32 *word, u32 value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void futex_wake(_Atomic u32 *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+void cpu_kick(Cpu *cpu)
+{
+    exec_request(cpu->env);
+    atomic_fetch_add(&cpu->kicks, 1);
+    if (atomic_load(&cpu->waiting))
+        futex_wake(&cpu->kicks);
+}
+
+void cpu_start(Cpu *cpu)
+{
+    atomic_store(&cpu->halted, false);
+    g_cond_signal(&cpu->wake);
+}
+
+void cpus_kick(Machine *m)
+{
+    for (u32 i = 0; i < m->n_cpus; i++) {
+        atomic_store(&m->cpu[i].attention, true);
+        cpu_kick(&m->cpu[i]);
+        g_cond_signal(&m->cpu[i].wake);
+    }
+}
+
+bool cpus_parked(const Machine *m)
+{
+    for (u32 i = 0; i < m->n_cpus; i++)
+        if (!m->cpu[i].parked)
+            return false;
+    return true;
+}
+
+/* ---- calls ---- */
+
+struct CpuCall {
+    CpuCall *next;
+    void (*f)(Cpu *cpu, void *arg);
+    void *arg;
+    _Atomic u32 *left;
+};
+
+static void serve_calls(Cpu *cpu)
+{
+    CpuCall *call = atomic_exchange(&cpu->calls, NULL);
+
+    while (call) {
+        CpuCall *next = call->next;
+        _Atomic u32 *left = call->left;
+
+        call->f(cpu, call->arg);
+        if (atomic_fetch_sub(left, 1) == 1)
+            futex_wake(left);
+        call = next;
+    }
+}
+
+static void post(Cpu *to, CpuCall *call)
+{
+    CpuCall *first = atomic_load(&to->calls);
+
+    do {
+        call->next = first;
+    } while (!atomic_compare_exchange_weak(&to->calls, &first, call));
+    cpu_kick(to);
+    if (atomic_load(&to->parked_asleep)) {
+        g_mutex_lock(&to->machine->lock);
+        g_cond_signal(&to->wake);
+        g_mutex_unlock(&to->machine->lock);
+    }
+}
+
+void cpu_call(Cpu *from, u64 cpus, void (*f)(Cpu *cpu, void *arg), void *arg)
+{
+    Machine *m = from->machine;
+    CpuCall calls[MAX_CPUS];
+    _Atomic u32 left = 0;
+    u32 now;
+
+    for (u32 i = 0; i < m->n_cpus; i++) {
+        Cpu *to = &m->cpu[i];
+
+        if (!(cpus >> i & 1))
+            continue;
+        if (to == from || m->options->single_thread) {
+            f(to, arg);
+            continue;
+        }
+        calls[i] = (CpuCall){.f = f, .arg = arg, .left = &left};
+        atomic_fetch_add(&left, 1);
+        post(to, &calls[i]);
+    }
+    while ((now = atomic_load(&left))) {
+        u32 kicks = atomic_load(&from->kicks);
+
+        atomic_store(&from->waiting, true);
+        serve_calls(from);
+        if (atomic_load(&left) && kicks == atomic_load(&from->kicks))
+            syscall(SYS_futex, &left, FUTEX_WAIT_PRIVATE, now,
+                    &(struct timespec){.tv_nsec = 100000}, NULL, 0);
+        atomic_store(&from->waiting, false);
+    }
+}
+
+/* ---- waiting for interrupts ---- */
+
+static void wait_for_interrupt(Cpu *cpu)
+{
+    const BoardType *board = cpu->machine->board;
+    u32 kicks = atomic_load(&cpu->kicks);
+    u64 began = machine_clock(cpu->machine);
+
+    atomic_store(&cpu->waiting, true);
+    if (!board->wakes(cpu) && !atomic_load(&cpu->calls) &&
+        !atomic_load(&cpu->attention))
+        futex_wait(&cpu->kicks, kicks);
+    atomic_store(&cpu->waiting, false);
+    cpu->idle_ns += machine_clock(cpu->machine) - began;
+}
+
+/* ---- parking ---- */
+
+static bool may_run(const Cpu *cpu)
+{
+    const Machine *m = cpu->machine;
+
+    return !m->held && m->run == RUN_RUNNING && !cpu->halted;
+}
+
+/* Lock held: returns when the CPU may run; false: the machine is quitting. */
+static bool park(Cpu *cpu)
+{
+    Machine *m = cpu->machine;
+
+    atomic_store(&cpu->attention, false);
+    while (!m->quit && !may_run(cpu)) {
+        cpu->parked = true;
+        g_cond_broadcast(&m->parked);
+        atomic_store(&cpu->parked_asleep, true);
+        if (!atomic_load(&cpu->calls))
+            g_cond_wait(&cpu->wake, &m->lock);
+        atomic_store(&cpu->parked_asleep, false);
+        atomic_store(&cpu->attention, false);
+        serve_calls(cpu);
+    }
+    cpu->parked = m->quit;
+    g_cond_broadcast(&m->parked);
+    return !m->quit;
+}
+
+/* ---- running ---- */
+
+static void debug_stop(Cpu *cpu, TrapKind kind)
+{
+    Machine *m = cpu->machine;
+
+    machine_lock(m);
+    cpu->stopped = kind;
+    m->debugged = cpu;
+    machine_stop(m, RUN_DEBUG);
+    machine_unlock(m);
+}
+
+static void cpu_step(Cpu *cpu)
+{
+    const BoardType *board = cpu->machine->board;
+    TrapKind kind = exec_step(cpu->env, NULL);
+
+    if (kind != TRAP_NONE && kind != TRAP_REQUEST)
+        board->trap(cpu);
+    cpu->step = false;
+    debug_stop(cpu, TRAP_NONE);
+}
+
+/* One stay in generated code and what it ended with. */
+static void cpu_go(Cpu *cpu)
+{
+    const BoardType *board = cpu->machine->board;
+    TrapKind kind = exec_run(cpu->env);
+
+    switch (kind) {
+    case TRAP_REQUEST: break;
+    case TRAP_WAIT: wait_for_interrupt(cpu); break;
+    case TRAP_STOP: debug_stop(cpu, kind); break;
+    default: board->trap(cpu); return;
+    }
+    if (atomic_load(&cpu->calls))
+        serve_calls(cpu);
+    if (kind != TRAP_STOP)
+        board->interrupt(cpu);
+}
+
+static void thread_begin(Machine *m)
+{
+    stack_t stack = {.ss_size = 1 << 16};
+
+    stack.ss_sp = g_malloc(stack.ss_size); /* the thread's as long as it lives */
+    sigaltstack(&stack, NULL);
+}
+
+static gpointer cpu_thread(gpointer data)
+{
+    Cpu *cpu = data;
+    Machine *m = cpu->machine;
+
+    thread_begin(m);
+    running = cpu;
+    cpu->tid = gettid();
+    exec_thread_begin(cpu->env);
+    g_mutex_lock(&m->lock);
+    while (park(cpu)) {
+        g_mutex_unlock(&m->lock);
+        if (cpu->step)
+            cpu_step(cpu);
+        while (!atomic_load(&cpu->attention) && !cpu->halted)
+            cpu_go(cpu);
+        g_mutex_lock(&m->lock);
+    }
+    g_mutex_unlock(&m->lock);
+    exec_thread_end(cpu->env);
+    return NULL;
+}
+
+/* ---- all of them ---- */
+
+bool cpus_create(Machine *m)
+{
+    for (u32 i = 0; i < m->n_cpus; i++) {
+        Cpu *cpu = &m->cpu[i];
+
+        *cpu = (Cpu){.machine = m, .id = i, .parked = true, .env = env_new(m->cache)};
+        if (!cpu->env)
+            return false;
+        cpu->env->task = cpu;
+        cache_serve(cpu->env);
+    }
+    return true;
+}
+
+void cpus_begin(Machine *m)
+{
+    for (u32 i = 0; i < m->n_cpus; i++) {
+        char name[16];
+
+        g_snprintf(name, sizeof name, "cpu %u", i);
+        m->cpu[i].thread = g_thread_new(name, cpu_thread, &m->cpu[i]);
+    }
+}
+
+void cpus_end(Machine *m)
+{
+    for (u32 i = 0; i < m->n_cpus; i++)
+        if (m->cpu[i].thread)
+            g_thread_join(m->cpu[i].thread);
+}
+
+void cpus_free(Machine *m)
+{
+    for (u32 i = 0; i < m->n_cpus; i++)
+        if (m->cpu[i].env)
+            env_free(m->cpu[i].env);
+}
+
+/* ---- host faults ---- */
+
+/* A device's write to a page that a CPU has just begun to watch. */
+static bool device_fault(const siginfo_t *info)
+{
+    return machine_here && info->si_signo == SIGSEGV && info->si_code == SEGV_ACCERR &&
+           cache_device_fault(machine_here->cache, info->si_addr);
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+    int error = errno;
+    bool mine = !running || cpu_in_device
+                    ? device_fault(info)
+                    : exec_host_fault(running->env, sig, info, context);
+
+    if (!mine) {
+        signal(sig, SIG_DFL); /* a bug: happens again, and kills us */
+        return;
+    }
+    errno = error;
+}
+
+void cpu_catch_faults(void)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    struct sigaction action = {.sa_sigaction = on_fault,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+    for (u32 i = 0; i < ARRAY_SIZE(faults); i++)
+        sigaction(faults[i], &action, NULL);
+}
