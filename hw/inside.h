@@ -14,6 +14,7 @@ void devices_free(Machine *m);
 /* A thread that holds the lock does a device's work: its faults are no guest's. */
 void machine_lock(Machine *m);
 void machine_unlock(Machine *m);
+void machine_reset_now(Machine *m); /* main thread, lock held */
 
 /* ---- cpu.c ---- */
 bool cpus_create(Machine *m); /* false: no memory */

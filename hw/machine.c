@@ -220,7 +220,7 @@ void machine_reset(Machine *m)
 }
 
 /* Main thread. */
-static void reset_now(Machine *m)
+void machine_reset_now(Machine *m)
 {
     m->reset_wanted = false;
     machine_hold(m);
@@ -238,7 +238,7 @@ int machine_main(Machine *m)
         machine_cont(m);
     while (!m->quit) {
         if (m->reset_wanted)
-            reset_now(m);
+            machine_reset_now(m);
         machine_unlock(m);
         g_main_context_iteration(m->io, TRUE);
         machine_lock(m);
