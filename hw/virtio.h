@@ -77,7 +77,9 @@ VirtioElement *virtio_pop(VirtioDevice *v, u32 queue);
 /* Gives it back, written bytes of its in part are set, and frees it. */
 void virtio_push(VirtioDevice *v, u32 queue, VirtioElement *e, u32 written);
 void virtio_unpop(VirtioDevice *v, u32 queue, VirtioElement *e); /* as if not popped */
-/* The chain of a head that had been popped when the state was saved; NULL: bad. */
+/* Frees it; virtio_again gives the chain of its head once more (NULL: bad), after the
+ * state has been loaded too.  False: it is nobody's any more. */
+bool virtio_put_off(VirtioDevice *v, u32 queue, VirtioElement *e);
 VirtioElement *virtio_again(VirtioDevice *v, u32 queue, u16 head);
 bool virtio_pending(VirtioDevice *v, u32 queue); /* is there one to pop? */
 /* Tells the driver of what was pushed, unless it does not want to know. */

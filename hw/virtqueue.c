@@ -264,6 +264,15 @@ void virtio_unpop(VirtioDevice *v, u32 queue, VirtioElement *e)
     g_free(e);
 }
 
+bool virtio_put_off(VirtioDevice *v, u32 queue, VirtioElement *e)
+{
+    bool ours = current(v, &v->queue[queue], e);
+
+    v->queue[queue].in_flight -= ours;
+    g_free(e);
+    return ours;
+}
+
 /* ---- telling the driver ---- */
 
 static bool wants_to_know(VirtioDevice *v, VirtQueue *q)
