@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "gdb.h"
@@ -43,29 +44,17 @@ void gdb_wake(Gdb *g)
         return; /* it is full: awake already */
 }
 
-static void send_frame(Gdb *g)
+static void send_bytes(GdbStub *s, const char *bytes, size_t n)
 {
-    for (size_t done = 0; done < g->frame->len;) {
-        ssize_t n =
-            send(g->client, g->frame->str + done, g->frame->len - done, MSG_NOSIGNAL);
+    Gdb *g = gdb_of(s);
 
-        if (n < 0 && errno != EINTR)
+    for (size_t done = 0; done < n;) {
+        ssize_t r = send(g->client, bytes + done, n - done, MSG_NOSIGNAL);
+
+        if (r < 0 && errno != EINTR)
             return; /* reading will tell that it is gone */
-        done += n > 0 ? (size_t)n : 0;
+        done += r > 0 ? (size_t)r : 0;
     }
-}
-
-void gdb_send(Gdb *g, const GString *body)
-{
-    g_string_truncate(g->frame, 0);
-    gdb_frame(g->frame, body);
-    send_frame(g);
-}
-
-static void acknowledge(Gdb *g, bool good)
-{
-    if (!g->session.no_ack && send(g->client, good ? "+" : "-", 1, MSG_NOSIGNAL) < 0)
-        g->detached = true;
 }
 
 /* ---- the client comes and goes ---- */
@@ -78,69 +67,28 @@ static void attach(Gdb *g)
         return;
     g->client = gdb_high(fd);
     setsockopt(g->client, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
-    g->session = (GdbSession){0};
-    g->attached = g->owner = true;
-    g->waiting = g->detached = false;
-    g->unnamed = GDB_RUN;
-    g->chosen = g->tasks;
-    for (GdbTask *gt = g->tasks; gt; gt = gt->next)
-        gt->stop = (Stop){.sig = SIGTRAP};
+    gdb_client_comes(&g->stub);
     signal_intercept(g->process, true);
     gdb_stop_all(g);
 }
 
 void gdb_detach(Gdb *g)
 {
-    if (g->owner)
+    if (g->stub.owner)
         gdb_pass_on(g);
     gdb_leave_peers(g);
-    gdb_remove_all(g);
+    gdb_remove_all(&g->stub);
     gdb_close_files(g);
     signal_intercept(g->process, false);
     close(g->client);
     g->client = -1;
-    g->attached = g->owner = g->detached = g->waiting = false;
-    for (GdbTask *gt = g->tasks; gt; gt = gt->next) {
-        gt->action = GDB_RUN;
+    g->stub.attached = g->stub.owner = g->stub.detached = g->stub.waiting = false;
+    for (GdbTask *gt = gdb_first(g); gt; gt = gdb_next(gt)) {
+        gt->thread.action = GDB_RUN;
         gdb_make_call_again(gt);
     }
-    g->stopped = 0;
+    g->stub.stopped = 0;
     pthread_cond_broadcast(&g->go);
-}
-
-/* ---- what the client sends ---- */
-
-static void interrupt(Gdb *g)
-{
-    if (g->stopped || !g->tasks)
-        return;
-    if (!g->chosen)
-        g->chosen = g->tasks;
-    g->chosen->stop = (Stop){.sig = SIGINT};
-    gdb_stop_all(g);
-}
-
-static void answer(Gdb *g)
-{
-    GString *reply = g_string_new(NULL);
-
-    if (gdb_packet(g, g->reader.packet->str, g->reader.packet->len, reply))
-        gdb_send(g, reply);
-    g_string_free(reply, TRUE);
-}
-
-static void take_byte(Gdb *g, u8 byte)
-{
-    switch (gdb_reader_put(&g->reader, byte)) {
-    case GDB_MORE: break;
-    case GDB_PACKET:
-        acknowledge(g, true);
-        answer(g);
-        break;
-    case GDB_BAD: acknowledge(g, false); break;
-    case GDB_INTERRUPT: interrupt(g); break;
-    case GDB_AGAIN: send_frame(g); break;
-    }
 }
 
 static void take_bytes(Gdb *g)
@@ -149,9 +97,9 @@ static void take_bytes(Gdb *g)
     ssize_t n = recv(g->client, bytes, sizeof bytes, MSG_DONTWAIT);
 
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        g->detached = true;
-    for (ssize_t i = 0; i < n && g->owner && !g->detached && !g->ended; i++)
-        take_byte(g, bytes[i]);
+        g->stub.detached = true;
+    else if (n > 0)
+        gdb_client_says(&g->stub, bytes, (size_t)n);
 }
 
 /* ---- the thread ---- */
@@ -159,22 +107,18 @@ static void take_bytes(Gdb *g)
 /* A stop is complete: tells the client, if it waits for one. */
 static void tell_stop(Gdb *g)
 {
-    GString *text;
+    GdbStub *s = &g->stub;
 
-    if (!g->owner || !g->waiting || !g->stopped || !g->chosen || !gdb_all_held(g))
+    if (!s->owner || !s->waiting || !s->stopped || !s->chosen || !gdb_all_held(g))
         return;
-    text = g_string_new(NULL);
-    gdb_put_stop(g, text);
-    if (g->chosen->stop.kind == STOP_FORK || g->chosen->stop.kind == STOP_VFORK)
-        gdb_peer_told(g, (i64)g->chosen->stop.value);
-    g->waiting = false;
-    gdb_send(g, text);
-    g_string_free(text, TRUE);
+    if (s->chosen->stop.kind == STOP_FORK || s->chosen->stop.kind == STOP_VFORK)
+        gdb_peer_told(g, (i64)s->chosen->stop.value);
+    gdb_tell_stop(s);
 }
 
 static void leave(Gdb *g)
 {
-    if (!g->stopped)
+    if (!g->stub.stopped)
         gdb_stop_all(g);
     if (gdb_all_held(g))
         gdb_detach(g);
@@ -182,11 +126,11 @@ static void leave(Gdb *g)
 
 static void serve(Gdb *g, bool comes, bool sends)
 {
-    if (comes && !g->attached)
+    if (comes && !g->stub.attached)
         attach(g);
-    if (sends && g->owner)
+    if (sends && g->stub.owner)
         take_bytes(g);
-    if (g->detached)
+    if (g->stub.detached)
         leave(g);
     tell_stop(g);
 }
@@ -197,12 +141,12 @@ enum { WAKE, LISTENER, CLIENT, LINKS, MAX_LINKS = 32 };
 static u32 wait_for_some(Gdb *g, struct pollfd *fds)
 {
     /* What is asked of threads must wait until they stand still. */
-    bool listen = g->owner && (!g->stopped || gdb_all_held(g));
+    bool listen = g->stub.owner && (!g->stub.stopped || gdb_all_held(g));
     u32 n = LINKS;
     u64 count;
 
     fds[WAKE] = (struct pollfd){g->wake, POLLIN, 0};
-    fds[LISTENER] = (struct pollfd){g->attached ? -1 : g->listener, POLLIN, 0};
+    fds[LISTENER] = (struct pollfd){g->stub.attached ? -1 : g->listener, POLLIN, 0};
     fds[CLIENT] = (struct pollfd){listen ? g->client : -1, POLLIN, 0};
     for (u32 i = 0; i < g->peers->len && n < LINKS + MAX_LINKS; i++)
         fds[n++] = (struct pollfd){g_array_index(g->peers, GdbPeer, i).link, POLLIN, 0};
@@ -231,10 +175,10 @@ static void *gdb_main(void *arg)
     Gdb *g = arg;
 
     pthread_mutex_lock(&g->lock);
-    while (!g->ended && (g->attached || g->listener >= 0)) {
+    while (!g->stub.ended && (g->stub.attached || g->listener >= 0)) {
         u32 n = wait_for_some(g, fds);
 
-        if (g->ended)
+        if (g->stub.ended)
             break;
         hear_peers(g, fds, n);
         serve(g, fds[LISTENER].revents, fds[CLIENT].revents);
@@ -261,6 +205,63 @@ void gdb_serve(Gdb *g)
         fatal(1, "-g: no thread for it");
     pthread_attr_destroy(&attr);
 }
+
+/* ---- what the stub asks for ---- */
+
+static void stop(GdbStub *s) { gdb_stop_all(gdb_of(s)); }
+static void resume(GdbStub *s) { gdb_resume_all(gdb_of(s)); }
+static void change(GdbThread *t)
+{
+    gdb_kick(gdb_task(t)->task->process->gdb, gdb_task(t));
+}
+
+static void resume_thread(GdbThread *t, int sig)
+{
+    GdbTask *gt = gdb_task(t);
+
+    gt->stepped = false;
+    if (t->action != GDB_HOLD)
+        gdb_make_call_again(gt);
+    if (gt->asking) {
+        gt->signal = sig;
+    } else if (sig) {
+        gt->inject = sig;
+        host_syscall(SYS_tgkill, getpid(), gt->task->tid, sig);
+    }
+}
+
+static void kill_some(GdbStub *s, bool all)
+{
+    Gdb *g = gdb_of(s);
+
+    if (all)
+        gdb_kill_peers(g);
+    else
+        gdb_pass_on(g);
+    if (g->socket_path)
+        unlink(g->socket_path);
+    kill(all ? getpid() : s->chosen->pid, SIGKILL);
+}
+
+static const GdbSide side = {
+    .send = send_bytes,
+    .stop = stop,
+    .resume = resume,
+    .resume_thread = resume_thread,
+    .change = change,
+    .kill = kill_some,
+    .name = gdb_thread_name,
+    .read = gdb_read,
+    .write = gdb_write,
+    .mapped = gdb_mapped,
+    .redirect = gdb_for_peer,
+    .file = gdb_file,
+    .features = gdb_features,
+    .reason = gdb_reason,
+    .more_threads = gdb_put_peers,
+    .queries = gdb_queries,
+    .objects = gdb_objects,
+};
 
 /* ---- opening ---- */
 
@@ -318,9 +319,9 @@ static void open_listener(Gdb *g, const char *where)
     size_t n = strcspn(where, ",");
     char *name = g_strndup(where, n);
 
-    g->waited = true;
+    g->stub.waited = true;
     if (!strcmp(where + n, ",suspend=n"))
-        g->waited = false;
+        g->stub.waited = false;
     else if (where[n] && strcmp(where + n, ",suspend=y"))
         fatal(1, "-g %s: suspend=y or suspend=n is wanted", where);
     if (!strncmp(name, "unix:", 5) && name[5])
@@ -337,20 +338,15 @@ Gdb *gdb_new(Process *p)
 {
     Gdb *g = g_new0(Gdb, 1);
 
+    gdb_stub_init(&g->stub, &side, p->guest, p->cache);
     g->process = p;
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->go, NULL);
     g->listener = g->client = -1;
     gdb_new_wake(g);
-    g->unnamed = GDB_RUN;
-    g->breaks = g_array_new(FALSE, FALSE, sizeof(GdbBreak));
-    g->watches = g_array_new(FALSE, FALSE, sizeof(GdbWatch));
     g->pair[0] = g->pair[1] = -1;
     g->peers = g_array_new(FALSE, FALSE, sizeof(GdbPeer));
     g->files = g_array_new(FALSE, FALSE, sizeof(int));
-    g->frame = g_string_new(NULL);
-    g->bytes = g_byte_array_new();
-    gdb_reader_init(&g->reader);
     p->gdb = g;
     return g;
 }
@@ -368,7 +364,7 @@ void gdb_start(Task *t)
         gdb_after_exec(g, p->options.gdb);
     } else {
         open_listener(g, p->options.gdb);
-        g->stopped = g->waited;
+        g->stub.stopped = g->stub.waited;
     }
     gdb_serve(g);
 }

@@ -27,11 +27,11 @@ static bool parse_path(Gdb *g, GdbText *in, char path[PATH_MAX])
 {
     GdbText word = gdb_text_word(in, ',');
 
-    if (!gdb_text_hex(&word, g->bytes) || g->bytes->len >= PATH_MAX)
+    if (!gdb_text_hex(&word, g->stub.bytes) || g->stub.bytes->len >= PATH_MAX)
         return false;
-    memcpy(path, g->bytes->data, g->bytes->len);
-    path[g->bytes->len] = 0;
-    return strlen(path) == g->bytes->len;
+    memcpy(path, g->stub.bytes->data, g->stub.bytes->len);
+    path[g->stub.bytes->len] = 0;
+    return strlen(path) == g->stub.bytes->len;
 }
 
 /* ---- what is open ---- */
@@ -72,7 +72,7 @@ static i64 open_file(Gdb *g, const char *path)
 
     if (g->files->len == GDB_FILES)
         return -EMFILE;
-    fd = proc_open(g->tasks->task, path, O_CLOEXEC);
+    fd = proc_open(gdb_first(g)->task, path, O_CLOEXEC);
     if (fd == -ENOENT)
         fd = host(open(path_host(g->process, path, buf),
                        O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -129,11 +129,11 @@ static void file_pread(Gdb *g, GdbText *in, GString *out)
         n = -EINVAL;
         if (gdb_text_skip(in, ",") && gdb_text_pair(in, &count, &offset)) {
             count = MIN(count, GDB_PACKET_MAX / 2 - 32);
-            g_byte_array_set_size(g->bytes, (guint)count);
-            n = host(pread(fd, g->bytes->data, count, (off_t)offset));
+            g_byte_array_set_size(g->stub.bytes, (guint)count);
+            n = host(pread(fd, g->stub.bytes->data, count, (off_t)offset));
         }
     }
-    put_data(out, n, g->bytes->data);
+    put_data(out, n, g->stub.bytes->data);
 }
 
 /* struct stat of gdb's file I/O: big-endian. */
@@ -181,7 +181,7 @@ static void file_readlink(Gdb *g, GdbText *in, GString *out)
     i64 n = -EINVAL;
 
     if (parse_path(g, in, path)) {
-        if (proc_self(g->tasks->task, path, "exe") && exe) {
+        if (proc_self(gdb_first(g)->task, path, "exe") && exe) {
             put_data(out, (i64)strlen(exe), exe);
             return;
         }
@@ -200,11 +200,11 @@ static const struct {
     {"fstat:", file_fstat}, {"setfs:", file_setfs}, {"readlink:", file_readlink},
 };
 
-void gdb_file(Gdb *g, GdbText *in, GString *out)
+void gdb_file(GdbStub *s, GdbText *in, GString *out)
 {
     for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
         if (gdb_text_skip(in, requests[i].name)) {
-            requests[i].answer(g, in, out);
+            requests[i].answer(gdb_of(s), in, out);
             return;
         }
 }

@@ -47,10 +47,10 @@ static void own_threads(const Gdb *g, char *out, size_t size)
 {
     GString *text = g_string_new(NULL);
 
-    for (const GdbTask *gt = g->tasks; gt; gt = gt->next) {
+    for (const GdbTask *gt = gdb_first(g); gt; gt = gdb_next(gt)) {
         if (text->len)
             g_string_append_c(text, ',');
-        gdb_put_thread(g, text, gt);
+        gdb_put_thread(&g->stub, text, &gt->thread);
     }
     g_strlcpy(out, text->len < size ? text->str : "", size);
     g_string_free(text, TRUE);
@@ -58,7 +58,7 @@ static void own_threads(const Gdb *g, char *out, size_t size)
 
 static bool tell(Gdb *g, GdbPeer *p, char kind, const char *packet, size_t size)
 {
-    Message m = {.kind = kind, .session = g->session, .size = (u32)size};
+    Message m = {.kind = kind, .session = g->stub.session, .size = (u32)size};
     struct iovec v[] = {{&m, sizeof m}, {(char *)packet, size}};
     struct msghdr h = {.msg_iov = v, .msg_iovlen = 2};
 
@@ -70,7 +70,7 @@ static bool pass_to(Gdb *g, GdbPeer *p, char kind, const char *packet, size_t si
 {
     if (p->vfork || !tell(g, p, kind, packet, size))
         return false;
-    g->owner = g->waiting = false;
+    g->stub.owner = g->stub.waiting = false;
     return true;
 }
 
@@ -112,8 +112,10 @@ void gdb_peer_told(Gdb *g, i64 pid)
         p->told = true;
 }
 
-void gdb_put_peers(const Gdb *g, GString *out)
+void gdb_put_peers(const GdbStub *s, GString *out)
 {
+    const Gdb *g = (const Gdb *)s;
+
     for (u32 i = 0; i < g->peers->len; i++)
         if (peer_at(g, i)->told)
             g_string_append_printf(out, ",%s", peer_at(g, i)->threads);
@@ -145,18 +147,18 @@ static void swap_vfork(GdbPeer *p)
     GdbTask *gt = p->task;
     i32 pid = p->pid, tid = p->tid;
 
-    p->pid = gt->pid;
-    p->tid = gt->tid;
-    gt->pid = pid;
-    gt->tid = tid;
+    p->pid = gt->thread.pid;
+    p->tid = gt->thread.tid;
+    gt->thread.pid = pid;
+    gt->thread.tid = tid;
     snprintf(p->threads, sizeof p->threads, "p%x.%x", p->pid, p->tid);
 }
 
-bool gdb_for_peer(Gdb *g, const char *packet, size_t size, GString *reply)
+bool gdb_for_peer(GdbStub *s, const char *packet, size_t size, GString *reply)
 {
+    Gdb *g = gdb_of(s);
     GdbPeer *p = find_peer(g, process_of(packet, size));
 
-    g_string_truncate(reply, 0);
     if (!p)
         return false;
     if (*packet == 'T') {
@@ -177,11 +179,11 @@ static void take_over(Gdb *g, GdbPeer *p, const Message *m, const char *packet)
 {
     GString *reply = g_string_new(NULL);
 
-    g->owner = true;
-    g->session = m->session;
+    g->stub.owner = true;
+    g->stub.session = m->session;
     memcpy(p->threads, m->threads, sizeof p->threads);
-    if (m->size && gdb_packet(g, packet, m->size, reply))
-        gdb_send(g, reply);
+    if (m->size && gdb_packet(&g->stub, packet, m->size, reply))
+        gdb_send(&g->stub, reply);
     g_string_free(reply, TRUE);
 }
 
@@ -196,7 +198,7 @@ void gdb_peer_says(Gdb *g, u32 i)
         return;
     if (n < (ssize_t)sizeof *m || m->size > (size_t)n - sizeof *m) { /* it is gone */
         remove_peer(g, p);
-        g->detached |= !g->owner && g->peers->len == 0;
+        g->stub.detached |= !g->stub.owner && g->peers->len == 0;
     } else if (m->kind == OWN) {
         take_over(g, p, m, (const char *)bytes + sizeof *m);
     } else if (m->kind == GOODBYE) {
@@ -206,7 +208,7 @@ void gdb_peer_says(Gdb *g, u32 i)
         remove_peer(g, p);
     } else if (m->kind == RELEASE) {
         remove_peer(g, p);
-        g->detached = true;
+        g->stub.detached = true;
     } else {
         kill(getpid(), SIGKILL);
     }
@@ -216,7 +218,8 @@ void gdb_peer_says(Gdb *g, u32 i)
 
 static bool wanted(const Gdb *g, bool vfork)
 {
-    return g->attached && (vfork ? g->session.vfork_events : g->session.fork_events);
+    return g->stub.attached &&
+           (vfork ? g->stub.session.vfork_events : g->stub.session.fork_events);
 }
 
 void gdb_fork_begin(Task *t, bool vfork)
@@ -278,11 +281,11 @@ void gdb_fork_child(Task *t)
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->go, NULL);
     g_array_set_size(g->peers, 0); /* they know nothing of us */
-    g->tasks = NULL;
-    gdb_list_add(g, t->gdb);
-    g->chosen = t->gdb;
-    t->gdb->pid = t->gdb->tid = getpid();
-    t->gdb->stop = (Stop){.sig = SIGTRAP};
+    g->stub.threads = NULL;
+    gdb_thread_add(&g->stub, &t->gdb->thread);
+    g->stub.chosen = &t->gdb->thread;
+    t->gdb->thread.pid = t->gdb->thread.tid = getpid();
+    t->gdb->thread.stop = (Stop){.sig = SIGTRAP};
     if (g->listener >= 0)
         close(g->listener);
     g->socket_path = NULL;
@@ -296,8 +299,8 @@ void gdb_fork_child(Task *t)
     memcpy(peer_at(g, 0)->threads, parent, sizeof parent);
     gdb_new_wake(g);
     g->listener = -1;
-    g->owner = g->waiting = false;
-    g->stopped = 1;
+    g->stub.owner = g->stub.waiting = false;
+    g->stub.stopped = 1;
     gdb_serve(g);
 }
 
@@ -332,7 +335,7 @@ void gdb_vfork_child(Task *t)
         gdb_report(gt, &(Stop){STOP_VFORK, .sig = SIGTRAP, .value = (u64)getpid()});
     }
     pthread_mutex_lock(&g->lock);
-    if (gt->pid != getpid())
+    if (gt->thread.pid != getpid())
         leave_vfork(g, t);
     pthread_mutex_unlock(&g->lock);
 }
@@ -346,8 +349,8 @@ void gdb_vfork_end(Gdb *g, GdbTask *gt)
         swap_vfork(p);
         remove_peer(g, p);
     }
-    g->stopped = 1;
-    g->waiting = false;
+    g->stub.stopped = 1;
+    g->stub.waiting = false;
     gt->running = false;
 }
 
@@ -361,7 +364,7 @@ void gdb_vfork_parent(Task *t)
     p = vfork_peer(g, t->gdb);
     if (p)
         remove_peer(g, p);
-    told = g->pair[0] >= 0 && g->owner && !g->stopped;
+    told = g->pair[0] >= 0 && g->stub.owner && !g->stub.stopped;
     if (g->pair[1] >= 0)
         close(g->pair[1]);
     pthread_mutex_unlock(&g->lock);
@@ -398,10 +401,10 @@ static void fill_heritage(Gdb *g, Task *t, Heritage *h)
 {
     GdbPeer *parent = t->vfork_child ? vfork_peer(g, t->gdb) : NULL;
 
-    *h = (Heritage){.session = g->session,
+    *h = (Heritage){.session = g->stub.session,
                     .client = g->client,
                     .listener = parent ? -1 : g->listener,
-                    .waited = g->waited};
+                    .waited = g->stub.waited};
     if (g->socket_path && !parent)
         g_strlcpy(h->socket_path, g->socket_path, sizeof h->socket_path);
     if (parent) {
@@ -423,9 +426,9 @@ int gdb_exec_begin(Task *t)
     int file;
 
     pthread_mutex_lock(&g->lock);
-    while (g->stopped)
+    while (g->stub.stopped)
         pthread_cond_wait(&g->go, &g->lock);
-    file = g->attached && g->owner && g->session.exec_events
+    file = g->stub.attached && g->stub.owner && g->stub.session.exec_events
                ? (int)memfd_create("gdb", 0)
                : -1;
     if (file >= 0) {
@@ -436,8 +439,8 @@ int gdb_exec_begin(Task *t)
         if (p) { /* the parent goes on holding, the child is not of its memory */
             swap_vfork(p);
             p->vfork = false;
-            g->owner = g->waiting = false;
-            g->stopped = 1;
+            g->stub.owner = g->stub.waiting = false;
+            g->stub.stopped = 1;
             t->gdb->running = false;
             gdb_wake(g);
         }
@@ -456,13 +459,13 @@ void gdb_exec_failed(Task *t, int file)
         pthread_mutex_lock(&g->lock);
     if (file >= 0 && pread(file, &h, sizeof h, 0) == sizeof h) {
         keep_open(&h, false);
-        if (t->vfork_child && !g->owner) {
+        if (t->vfork_child && !g->stub.owner) {
             GdbPeer *p = find_peer(g, getpid());
 
             p->vfork = true;
             swap_vfork(p);
-            g->owner = true;
-            g->stopped = 0;
+            g->stub.owner = true;
+            g->stub.stopped = 0;
         }
     }
     if (file >= 0)
@@ -480,16 +483,16 @@ void gdb_after_exec(Gdb *g, const char *where)
         fatal(1, "-g %s: not what another tessera left", where);
     close(file);
     keep_open(&h, false);
-    g->session = h.session;
+    g->stub.session = h.session;
     g->client = h.client;
     g->listener = h.listener;
-    g->waited = h.waited;
+    g->stub.waited = h.waited;
     if (*h.socket_path)
         g->socket_path = g_strdup(h.socket_path);
     g_array_append_vals(g->peers, h.peers, h.n_peers);
-    g->attached = g->owner = g->waiting = true;
-    g->stopped = 1;
-    g->chosen = g->tasks;
-    g->chosen->stop = (Stop){STOP_EXEC, .sig = SIGTRAP};
+    g->stub.attached = g->stub.owner = g->stub.waiting = true;
+    g->stub.stopped = 1;
+    g->stub.chosen = g->stub.threads;
+    g->stub.chosen->stop = (Stop){STOP_EXEC, .sig = SIGTRAP};
     signal_intercept(g->process, true);
 }

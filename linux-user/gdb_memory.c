@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the debugger does to memory: reading and writing, breakpoints, watchpoints. */
+/* What the debugger does to memory: reading and writing, and what system calls do. */
 #include <string.h>
 #include <sys/mman.h>
 #include "gdb.h"
@@ -57,19 +57,19 @@ static bool access_memory(Gdb *g, u64 addr, u8 *bytes, u64 len, bool write)
     return good;
 }
 
-bool gdb_read(Gdb *g, u64 addr, void *to, u64 len)
+bool gdb_read(GdbStub *s, u64 addr, void *to, u64 len)
 {
-    return access_memory(g, addr, to, len, false);
+    return access_memory(gdb_of(s), addr, to, len, false);
 }
 
-bool gdb_write(Gdb *g, u64 addr, const void *from, u64 len)
+bool gdb_write(GdbStub *s, u64 addr, const void *from, u64 len)
 {
-    return access_memory(g, addr, (u8 *)from, len, true);
+    return access_memory(gdb_of(s), addr, (u8 *)from, len, true);
 }
 
-static bool is_mapped(Gdb *g, u64 addr)
+bool gdb_mapped(GdbStub *s, u64 addr)
 {
-    Memory *m = g->process->mem;
+    Memory *m = gdb_of(s)->process->mem;
     bool mapped;
 
     pthread_mutex_lock(&m->lock);
@@ -78,120 +78,17 @@ static bool is_mapped(Gdb *g, u64 addr)
     return mapped;
 }
 
-/* ---- breakpoints and watchpoints ---- */
-
-static bool any_break(const Gdb *g, u64 pc)
-{
-    for (guint i = 0; i < g->breaks->len; i++)
-        if (g_array_index(g->breaks, GdbBreak, i).pc == pc)
-            return true;
-    return false;
-}
-
-static int find_break(const Gdb *g, char type, u64 pc)
-{
-    for (guint i = 0; i < g->breaks->len; i++) {
-        const GdbBreak *b = &g_array_index(g->breaks, GdbBreak, i);
-
-        if (b->pc == pc && b->type == type)
-            return (int)i;
-    }
-    return -1;
-}
-
-static int find_watch(const Gdb *g, char type, u64 addr, u64 len)
-{
-    for (guint i = 0; i < g->watches->len; i++) {
-        const GdbWatch *w = &g_array_index(g->watches, GdbWatch, i);
-
-        if (w->addr == addr && w->len == len && w->type == type)
-            return (int)i;
-    }
-    return -1;
-}
-
-enum { BREAKS = 10000, WATCHES = 64, WATCH_BYTES = 4096 };
-
-int gdb_insert(Gdb *g, char type, u64 addr, u64 len)
-{
-    GdbBreak b = {addr, type};
-    GdbWatch w = {addr, len, type};
-
-    if (!is_mapped(g, addr))
-        return EFAULT;
-    if (type >= '2') {
-        if (len == 0 || len > WATCH_BYTES || g->watches->len == WATCHES)
-            return ENOSPC;
-        if (find_watch(g, type, addr, len) < 0)
-            g_array_append_val(g->watches, w);
-        return 0;
-    }
-    if (find_break(g, type, addr) >= 0)
-        return 0;
-    if (g->breaks->len == BREAKS || !cache_stop_at(g->process->cache, addr, true))
-        return ENOSPC;
-    g_array_append_val(g->breaks, b);
-    return 0;
-}
-
-int gdb_remove(Gdb *g, char type, u64 addr, u64 len)
-{
-    int i = type >= '2' ? find_watch(g, type, addr, len) : find_break(g, type, addr);
-
-    if (i < 0)
-        return ENOENT;
-    if (type >= '2') {
-        g_array_remove_index_fast(g->watches, (guint)i);
-        return 0;
-    }
-    g_array_remove_index_fast(g->breaks, (guint)i);
-    if (!any_break(g, addr))
-        cache_stop_at(g->process->cache, addr, false);
-    return 0;
-}
-
-void gdb_remove_all(Gdb *g)
-{
-    while (g->breaks->len) {
-        GdbBreak b = g_array_index(g->breaks, GdbBreak, 0);
-
-        gdb_remove(g, b.type, b.pc, 0);
-    }
-    g_array_set_size(g->watches, 0);
-}
-
-/* ---- hits ---- */
-
-static bool wants(const GdbWatch *w, const Access *a)
-{
-    return (a->store && w->type != '3') || (a->load && w->type != '2');
-}
-
-bool gdb_watch_hit(Gdb *g, const Access *a, Stop *stop)
-{
-    for (guint i = 0; a->size && i < g->watches->len; i++) {
-        const GdbWatch *w = &g_array_index(g->watches, GdbWatch, i);
-
-        if (!wants(w, a) || a->addr >= w->addr + w->len || w->addr >= a->addr + a->size)
-            continue;
-        *stop = (Stop){.kind = STOP_WATCH,
-                       .sig = SIGTRAP,
-                       .type = w->type,
-                       .value = MAX(w->addr, a->addr)};
-        return true;
-    }
-    return false;
-}
+/* ---- watchpoints and system calls ---- */
 
 void gdb_watch_note(Gdb *g, GByteArray *now)
 {
-    u8 bytes[WATCH_BYTES];
+    u8 bytes[GDB_WATCH_BYTES];
 
     g_byte_array_set_size(now, 0);
-    for (guint i = 0; i < g->watches->len; i++) {
-        const GdbWatch *w = &g_array_index(g->watches, GdbWatch, i);
+    for (guint i = 0; i < g->stub.watches->len; i++) {
+        const GdbWatch *w = &g_array_index(g->stub.watches, GdbWatch, i);
 
-        if (w->type == '3' || !gdb_read(g, w->addr, bytes, w->len))
+        if (w->type == '3' || !gdb_read(&g->stub, w->addr, bytes, w->len))
             memset(bytes, 0, w->len);
         g_byte_array_append(now, bytes, (guint)w->len);
     }
@@ -204,8 +101,9 @@ bool gdb_watch_changed(Gdb *g, const GByteArray *before, Stop *stop)
     guint at = 0;
 
     gdb_watch_note(g, now);
-    for (guint i = 0; before->len == now->len && i < g->watches->len && !changed; i++) {
-        const GdbWatch *w = &g_array_index(g->watches, GdbWatch, i);
+    for (guint i = 0; before->len == now->len && i < g->stub.watches->len && !changed;
+         i++) {
+        const GdbWatch *w = &g_array_index(g->stub.watches, GdbWatch, i);
 
         changed = memcmp(before->data + at, now->data + at, w->len) != 0;
         *stop = (Stop){

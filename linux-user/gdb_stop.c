@@ -14,7 +14,7 @@
 
 bool gdb_all_held(const Gdb *g)
 {
-    for (const GdbTask *gt = g->tasks; gt; gt = gt->next)
+    for (const GdbTask *gt = gdb_first(g); gt; gt = gdb_next(gt))
         if (gt->running)
             return false;
     return true;
@@ -22,8 +22,8 @@ bool gdb_all_held(const Gdb *g)
 
 void gdb_stop_all(Gdb *g)
 {
-    g->stopped = 1;
-    for (GdbTask *gt = g->tasks; gt; gt = gt->next)
+    g->stub.stopped = 1;
+    for (GdbTask *gt = gdb_first(g); gt; gt = gdb_next(gt))
         if (gt->running)
             exec_request(gt->task->env);
     gdb_wake(g);
@@ -31,21 +31,21 @@ void gdb_stop_all(Gdb *g)
 
 void gdb_resume_all(Gdb *g)
 {
-    g->stopped = 0;
-    g->waiting = g->attached;
+    g->stub.stopped = 0;
+    g->stub.waiting = g->stub.attached;
     pthread_cond_broadcast(&g->go);
 }
 
 static bool must_wait(const Gdb *g, const GdbTask *gt)
 {
-    return g->stopped || (g->attached && gt->action == GDB_HOLD);
+    return g->stub.stopped || (g->stub.attached && gt->thread.action == GDB_HOLD);
 }
 
 /* The lock is held. */
 static void hold(Gdb *g, GdbTask *gt)
 {
     gt->running = false;
-    if (g->stopped)
+    if (g->stub.stopped)
         gdb_wake(g);
     while (must_wait(g, gt))
         pthread_cond_wait(&g->go, &g->lock);
@@ -54,7 +54,7 @@ static void hold(Gdb *g, GdbTask *gt)
 
 static void gate(Gdb *g, GdbTask *gt)
 {
-    if (gt->running && !g->stopped && gt->action != GDB_HOLD)
+    if (gt->running && !g->stub.stopped && gt->thread.action != GDB_HOLD)
         return;
     pthread_mutex_lock(&g->lock);
     hold(g, gt);
@@ -70,7 +70,7 @@ static bool still_true(const Gdb *g, const GdbTask *gt, const Stop *stop)
 
     switch (stop->kind) {
     case STOP_BREAK: return space_stops(&g->process->mem->space, env->pc);
-    case STOP_STEP: return gt->action == GDB_STEP;
+    case STOP_STEP: return gt->thread.action == GDB_STEP;
     default: return true;
     }
 }
@@ -80,14 +80,14 @@ void gdb_report(GdbTask *gt, const Stop *stop)
     Gdb *g = gt->task->process->gdb;
 
     pthread_mutex_lock(&g->lock);
-    while (g->stopped)
+    while (g->stub.stopped)
         hold(g, gt);
     gt->stepped = false;
-    if (g->attached && still_true(g, gt, stop)) {
-        gt->stop = *stop;
+    if (g->stub.attached && still_true(g, gt, stop)) {
+        gt->thread.stop = *stop;
         gt->asking = stop->kind == STOP_SIGNAL;
         gt->signal = stop->sig;
-        g->chosen = gt;
+        g->stub.chosen = &gt->thread;
         gdb_stop_all(g);
         hold(g, gt);
         gt->asking = false;
@@ -99,7 +99,7 @@ void gdb_report(GdbTask *gt, const Stop *stop)
 
 static bool in_range(const GdbTask *gt, u64 pc)
 {
-    return pc >= gt->range_start && pc < gt->range_end;
+    return pc >= gt->thread.range_start && pc < gt->thread.range_end;
 }
 
 /* One instruction at a time, until the loop, a stop or the client is wanted. */
@@ -112,20 +112,20 @@ static TrapKind run_slowly(Gdb *g, GdbTask *gt, Stop *stop)
         TrapKind kind;
         Access access;
 
-        if ((!first || gt->action != GDB_STEP) && space_stops(space, env->pc)) {
+        if ((!first || gt->thread.action != GDB_STEP) && space_stops(space, env->pc)) {
             stop->kind = STOP_BREAK;
             return TRAP_NONE;
         }
-        if (g->stopped || env->request)
+        if (g->stub.stopped || env->request)
             return TRAP_REQUEST;
         kind = exec_step(env, &access);
         if (kind != TRAP_NONE) {
             gt->stepped = kind == TRAP_FENCE_I;
             return kind;
         }
-        if (gdb_watch_hit(g, &access, stop))
+        if (gdb_watch_hit(&g->stub, &access, stop))
             return TRAP_NONE;
-        if (gt->action == GDB_STEP && !in_range(gt, env->pc)) {
+        if (gt->thread.action == GDB_STEP && !in_range(gt, env->pc)) {
             stop->kind = STOP_STEP;
             return TRAP_NONE;
         }
@@ -136,7 +136,7 @@ static TrapKind run(Gdb *g, GdbTask *gt, Stop *stop)
 {
     TrapKind kind;
 
-    if (UNLIKELY(gt->action == GDB_STEP || g->watches->len))
+    if (UNLIKELY(gt->thread.action == GDB_STEP || g->stub.watches->len))
         return run_slowly(g, gt, stop);
     kind = exec_run(gt->task->env);
     if (kind != TRAP_STOP)
@@ -155,7 +155,7 @@ TrapKind gdb_run(Task *t)
         TrapKind kind;
 
         gate(g, gt);
-        if (gt->stepped && gt->action == GDB_STEP && !in_range(gt, t->env->pc)) {
+        if (gt->stepped && gt->thread.action == GDB_STEP && !in_range(gt, t->env->pc)) {
             stop.kind = STOP_STEP;
         } else {
             gt->stepped = false;
@@ -180,7 +180,7 @@ void gdb_syscall_begin(Task *t)
     GdbTask *gt = t->gdb;
     u64 pc = t->env->pc;
 
-    if (g->attached && caught(&g->session, t->sys.nr)) {
+    if (g->stub.attached && caught(&g->stub.session, t->sys.nr)) {
         gdb_report(gt, &(Stop){.kind = STOP_ENTRY, .sig = SIGTRAP, .value = t->sys.nr});
         if (t->env->pc == pc) { /* the client may have changed its arguments */
             t->process->abi->syscall(t);
@@ -188,11 +188,11 @@ void gdb_syscall_begin(Task *t)
         }
     }
     pthread_mutex_lock(&g->lock);
-    if (g->watches->len)
+    if (g->stub.watches->len)
         gdb_watch_note(g, gt->before);
     gt->running = false;
     gt->away = true;
-    if (g->stopped)
+    if (g->stub.stopped)
         gdb_wake(g);
     pthread_mutex_unlock(&g->lock);
 }
@@ -213,12 +213,12 @@ void gdb_syscall_end(Task *t)
     gt->away = gt->kicked = false;
     pthread_cond_broadcast(&g->go);
     hold(g, gt);
-    hit = g->watches->len && gdb_watch_changed(g, gt->before, &stop);
-    gt->stepped = gt->action == GDB_STEP;
+    hit = g->stub.watches->len && gdb_watch_changed(g, gt->before, &stop);
+    gt->stepped = gt->thread.action == GDB_STEP;
     pthread_mutex_unlock(&g->lock);
     if (hit)
         gdb_report(gt, &stop);
-    if (g->attached && caught(&g->session, t->sys.nr))
+    if (g->stub.attached && caught(&g->stub.session, t->sys.nr))
         gdb_report(gt,
                    &(Stop){.kind = STOP_RETURN, .sig = SIGTRAP, .value = t->sys.nr});
 }
@@ -242,7 +242,7 @@ void gdb_kick(Gdb *g, GdbTask *gt)
         return;
     gt->kicked = true;
     info.si_value.sival_ptr = g;
-    host_syscall(SYS_rt_tgsigqueueinfo, getpid(), gt->tid, KICK_SIGNAL, &info);
+    host_syscall(SYS_rt_tgsigqueueinfo, getpid(), gt->thread.tid, KICK_SIGNAL, &info);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += KICK_SECONDS; /* the guest may have the signal blocked */
     while (gt->away && pthread_cond_timedwait(&g->go, &g->lock, &until) == 0)
@@ -274,41 +274,31 @@ bool gdb_signal(Task *t, siginfo_t *info)
 
     if (gt->inject == sig) {
         gt->inject = 0;
-    } else if (g->attached && !(g->session.pass_signals & signal_bit(sig))) {
+    } else if (g->stub.attached && !(g->stub.session.pass_signals & signal_bit(sig))) {
         gt->signal = sig;
         gdb_report(gt, &stop);
         sig = gt->signal;
     }
     if (sig != info->si_signo)
         *info = (siginfo_t){.si_signo = sig, .si_code = SI_USER, .si_pid = getpid()};
-    gt->stepped = gt->action == GDB_STEP && sig;
+    gt->stepped = gt->thread.action == GDB_STEP && sig;
     return sig;
 }
 
 /* ---- threads ---- */
-
-void gdb_list_add(Gdb *g, GdbTask *gt)
-{
-    GdbTask **last = &g->tasks;
-
-    while (*last)
-        last = &(*last)->next;
-    gt->next = NULL;
-    gt->prev = last;
-    *last = gt;
-}
 
 GdbTask *gdb_task_new(Gdb *g, Task *t)
 {
     GdbTask *gt = g_new0(GdbTask, 1);
 
     gt->task = t;
-    gt->pid = getpid();
-    gt->tid = t->tid;
-    gt->action = g->attached ? g->unnamed : GDB_RUN;
+    gt->thread.env = t->env;
+    gt->thread.pid = getpid();
+    gt->thread.tid = t->tid;
+    gt->thread.action = g->stub.attached ? g->stub.unnamed : GDB_RUN;
     gt->before = g_byte_array_new();
     t->gdb = gt;
-    gdb_list_add(g, gt);
+    gdb_thread_add(&g->stub, &gt->thread);
     return gt;
 }
 
@@ -323,11 +313,7 @@ void gdb_thread_begin(Task *t)
 
 static void task_remove(Gdb *g, GdbTask *gt)
 {
-    *gt->prev = gt->next;
-    if (gt->next)
-        gt->next->prev = gt->prev;
-    if (g->chosen == gt)
-        g->chosen = g->tasks;
+    gdb_thread_remove(&g->stub, &gt->thread);
     gt->task->gdb = NULL;
     g_byte_array_free(gt->before, TRUE);
     g_free(gt);
@@ -346,10 +332,10 @@ static void tell_end(Gdb *g, char how, int code)
 {
     GString *text = end_text(how, code);
 
-    g->ended = true;
-    if (g->attached && g->waiting)
-        gdb_send(g, text);
-    if (g->owner)
+    g->stub.ended = true;
+    if (g->stub.attached && g->stub.waiting)
+        gdb_send(&g->stub, text);
+    if (g->stub.owner)
         gdb_pass_on(g);
     if (g->socket_path)
         unlink(g->socket_path);
@@ -361,9 +347,9 @@ static void wait_to_end(Gdb *g, GdbTask *gt)
 {
     pthread_mutex_lock(&g->lock);
     gt->running = gt->away = false;
-    if (g->stopped)
+    if (g->stub.stopped)
         gdb_wake(g);
-    while (g->stopped)
+    while (g->stub.stopped)
         pthread_cond_wait(&g->go, &g->lock);
 }
 
@@ -376,7 +362,7 @@ void gdb_thread_end(Task *t)
     if (leader)
         g->leader_code = t->exit_code;
     task_remove(g, t->gdb);
-    if (!g->tasks) { /* our own thread would keep the process */
+    if (!g->stub.threads) { /* our own thread would keep the process */
         tell_end(g, 'W', g->leader_code);
         host_syscall(SYS_exit_group, g->leader_code);
     }
@@ -394,7 +380,7 @@ void gdb_process_end(Task *t, int code, int sig)
         return;
     }
     text = end_text(sig ? 'X' : 'W', sig ? gdb_signal_out(sig) : code);
-    gdb_send(g, text);
+    gdb_send(&g->stub, text);
     g_string_free(text, TRUE);
     gdb_vfork_end(g, t->gdb);
     pthread_mutex_unlock(&g->lock);

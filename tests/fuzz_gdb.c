@@ -11,7 +11,7 @@
 
 enum { CODE = 0x10000, DATA = 0x20000, NOBODY = 0x7ffffffe };
 
-static Gdb *stub;
+static GdbStub *stub;
 
 static void map(Task *t, u64 at, int prot)
 {
@@ -29,8 +29,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     t->tid = NOBODY; /* signals go nowhere */
     map(t, CODE, PROT_READ | PROT_EXEC);
     map(t, DATA, PROT_NONE);
-    stub = gdb_new(&process);
-    stub->chosen = gdb_task_new(stub, t);
+    gdb_task_new(gdb_new(&process), t);
+    stub = &process.gdb->stub;
+    stub->chosen = stub->threads;
     stub->attached = true;
     return 0;
 }

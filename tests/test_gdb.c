@@ -152,9 +152,9 @@ static Gdb *make_stub(void)
     mem_mmap(t, DATA, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
              0);
     g = gdb_new(&process);
-    g->chosen = gdb_task_new(g, t);
-    g->attached = true;
-    g->stopped = 1;
+    g->stub.chosen = &gdb_task_new(g, t)->thread;
+    g->stub.attached = true;
+    g->stub.stopped = 1;
     return g;
 }
 
@@ -164,8 +164,8 @@ static const char *answer(Gdb *g, const char *packet)
 
     if (!out)
         out = g_string_new(NULL);
-    g->stopped = 1;
-    if (!gdb_packet(g, packet, strlen(packet), out))
+    g->stub.stopped = 1;
+    if (!gdb_packet(&g->stub, packet, strlen(packet), out))
         return "(later)";
     return out->str;
 }
@@ -189,7 +189,7 @@ Test(gdb, memory)
 Test(gdb, registers)
 {
     Gdb *g = make_stub();
-    Env *env = g->chosen->task->env;
+    Env *env = g->stub.chosen->env;
 
     cr_assert_str_eq(answer(g, "P20=efbeadde00000000"), "OK");
     cr_assert_eq(env->pc, 0xdeadbeee); /* no odd pc */
@@ -218,7 +218,7 @@ Test(gdb, points)
     cr_assert_str_eq(answer(g, "z1,10010,2"), "OK");
     cr_assert_not(space_stops(s, 0x10010));
     cr_assert_str_eq(answer(g, "z1,10010,2"), "E02");
-    gdb_remove_all(g);
+    gdb_remove_all(&g->stub);
     cr_assert_not(space_stops(s, 0x10000));
 }
 
@@ -311,9 +311,9 @@ Test(gdb, random_packets, .timeout = 120)
         damage(packet);
         if (packet->str[0] == 'k' || !strncmp(packet->str, "vKill;", 6))
             continue;
-        g->stopped = 1;
-        g->detached = false;
-        later += !gdb_packet(g, packet->str, packet->len, out);
+        g->stub.stopped = 1;
+        g->stub.detached = false;
+        later += !gdb_packet(&g->stub, packet->str, packet->len, out);
         ok += !strcmp(out->str, "OK");
         errors += out->str[0] == 'E';
         cr_assert_leq(out->len, 2 * GDB_PACKET_MAX);

@@ -21,7 +21,8 @@ typedef struct GuestDebug {
     u32 (*get)(const Env *env, u32 reg, u8 *out);
     /* False: no such, or it cannot be written. */
     bool (*set)(Env *env, u32 reg, const u8 *value);
-    void (*describe)(FILE *f); /* gdb's target.xml */
+    /* gdb's target.xml, of a guest's CPU as env has it. */
+    void (*describe)(FILE *f, const Env *env);
 } GuestDebug;
 
 /* What a block is a translation of. */

@@ -106,7 +106,7 @@ static void put_csrs(FILE *f, u32 first, u32 end)
             put_reg(f, name, i < N_FLOAT_CSRS ? 32 : 64, "int");
 }
 
-static void describe(FILE *f)
+static void describe(FILE *f, const Env *env)
 {
     const GlobalDesc *globals = guest_riscv64.regs.globals;
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Packets and their answers, but for queries and files. */
-#include <stdlib.h>
+/* Packets and their answers, but for queries. */
+#include <errno.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include "gdb.h"
 
 enum { REG_BYTES = 64 };
@@ -24,6 +22,8 @@ static void put_result(GString *out, int error)
 }
 
 /* ---- signals ---- */
+
+enum { SIGNALS = 64 };
 
 /* include/gdb/signals.def; guest's number -> gdb's. */
 static const u8 signal_numbers[SIGNALS + 1] = {
@@ -66,175 +66,165 @@ bool gdb_text_thread(GdbText *t, GdbId *id)
     return false;
 }
 
-void gdb_put_thread(const Gdb *g, GString *out, const GdbTask *gt)
+void gdb_put_thread(const GdbStub *s, GString *out, const GdbThread *t)
 {
-    if (g->session.multiprocess)
-        g_string_append_printf(out, "p%x.", gt->pid);
-    g_string_append_printf(out, "%x", gt->tid);
+    if (s->session.multiprocess)
+        g_string_append_printf(out, "p%x.", t->pid);
+    g_string_append_printf(out, "%x", t->tid);
 }
 
-bool gdb_matches(const GdbTask *gt, GdbId id)
+bool gdb_matches(const GdbThread *t, GdbId id)
 {
-    return (id.pid <= 0 || id.pid == gt->pid) && (id.tid <= 0 || id.tid == gt->tid);
+    return (id.pid <= 0 || id.pid == t->pid) && (id.tid <= 0 || id.tid == t->tid);
 }
 
-GdbTask *gdb_find(const Gdb *g, GdbId id)
+GdbThread *gdb_find(const GdbStub *s, GdbId id)
 {
-    if (g->chosen && gdb_matches(g->chosen, id))
-        return g->chosen;
-    for (GdbTask *gt = g->tasks; gt; gt = gt->next)
-        if (gdb_matches(gt, id))
-            return gt;
+    if (s->chosen && gdb_matches(s->chosen, id))
+        return s->chosen;
+    for (GdbThread *t = s->threads; t; t = t->next)
+        if (gdb_matches(t, id))
+            return t;
     return NULL;
 }
 
-static void choose_thread(Gdb *g, GdbText *in, GString *out)
+static void choose_thread(GdbStub *s, GdbText *in, GString *out)
 {
     bool general = gdb_text_skip(in, "g");
-    GdbTask *gt;
+    GdbThread *t;
     GdbId id;
 
     if ((!general && !gdb_text_skip(in, "c")) || !gdb_text_thread(in, &id) ||
-        !(gt = gdb_find(g, id))) {
+        !(t = gdb_find(s, id))) {
         gdb_put_error(out, ESRCH);
         return;
     }
     if (general)
-        g->chosen = gt;
+        s->chosen = t;
     put_ok(out);
 }
 
-static void thread_alive(Gdb *g, GdbText *in, GString *out)
+static void thread_alive(GdbStub *s, GdbText *in, GString *out)
 {
     GdbId id;
 
-    put_result(out, gdb_text_thread(in, &id) && gdb_find(g, id) ? 0 : ESRCH);
+    put_result(out, gdb_text_thread(in, &id) && gdb_find(s, id) ? 0 : ESRCH);
 }
 
 /* ---- why it has stopped ---- */
 
-static void put_reg(Gdb *g, GString *out, u32 reg)
+static void put_reg(GdbStub *s, GString *out, u32 reg)
 {
     u8 value[REG_BYTES];
-    u32 size = g->process->guest->debug->get(g->chosen->task->env, reg, value);
+    u32 size = s->guest->debug->get(s->chosen->env, reg, value);
 
     g_string_append_printf(out, "%02x:", reg);
     gdb_put_hex(out, value, size);
     g_string_append_c(out, ';');
 }
 
-static void put_exec(Gdb *g, GString *out)
-{
-    const char *exe = g->process->exe ? g->process->exe : g->process->program;
-
-    g_string_append(out, "exec:");
-    gdb_put_hex(out, exe, strlen(exe));
-    g_string_append_c(out, ';');
-}
-
-static void put_reason(Gdb *g, GString *out, const Stop *s)
+static void put_reason(GdbStub *s, GString *out, const Stop *why)
 {
     static const char *const watch[] = {"watch", "rwatch", "awatch"};
-    unsigned long long value = s->value;
-    int pid = (int)s->value;
 
-    switch (s->kind) {
-    case STOP_BREAK: g_string_append(out, "swbreak:;"); break;
-    case STOP_WATCH:
-        g_string_append_printf(out, "%s:%llx;", watch[s->type - '2'], value);
-        break;
-    case STOP_ENTRY: g_string_append_printf(out, "syscall_entry:%llx;", value); break;
-    case STOP_RETURN: g_string_append_printf(out, "syscall_return:%llx;", value); break;
-    case STOP_FORK: g_string_append_printf(out, "fork:p%x.%x;", pid, pid); break;
-    case STOP_VFORK: g_string_append_printf(out, "vfork:p%x.%x;", pid, pid); break;
-    case STOP_VFORK_DONE: g_string_append(out, "vforkdone:;"); break;
-    case STOP_EXEC: put_exec(g, out); break;
-    default: break;
-    }
+    if (why->kind == STOP_BREAK)
+        g_string_append(out, "swbreak:;");
+    else if (why->kind == STOP_WATCH)
+        g_string_append_printf(out, "%s:%llx;", watch[why->type - '2'],
+                               (unsigned long long)why->value);
+    else if (s->side->reason)
+        s->side->reason(s, out, why);
 }
 
-void gdb_put_stop(Gdb *g, GString *out)
+void gdb_put_stop(GdbStub *s, GString *out)
 {
-    const GuestDebug *d = g->process->guest->debug;
-    const Stop *s = &g->chosen->stop;
+    const GuestDebug *d = s->guest->debug;
+    const Stop *why = &s->chosen->stop;
 
-    g_string_printf(out, "T%02xthread:", gdb_signal_out(s->sig));
-    gdb_put_thread(g, out, g->chosen);
+    g_string_printf(out, "T%02xthread:", gdb_signal_out(why->sig));
+    gdb_put_thread(s, out, s->chosen);
     g_string_append_c(out, ';');
-    put_reg(g, out, d->pc);
-    put_reg(g, out, d->sp);
-    put_reg(g, out, d->fp);
-    put_reason(g, out, s);
+    put_reg(s, out, d->pc);
+    put_reg(s, out, d->sp);
+    put_reg(s, out, d->fp);
+    put_reason(s, out, why);
 }
 
-static void why_stopped(Gdb *g, GdbText *in, GString *out)
+static void why_stopped(GdbStub *s, GdbText *in, GString *out)
 {
-    if (g->chosen)
-        gdb_put_stop(g, out);
+    if (s->chosen)
+        gdb_put_stop(s, out);
     else
         g_string_assign(out, "W00");
 }
 
 /* ---- registers ---- */
 
-static Env *chosen_env(Gdb *g) { return g->chosen->task->env; }
-
-static void read_regs(Gdb *g, GdbText *in, GString *out)
+/* The chosen thread's registers are going to be changed. */
+static void change(GdbStub *s)
 {
-    const GuestDebug *d = g->process->guest->debug;
+    if (s->side->change)
+        s->side->change(s->chosen);
+}
+
+static Env *chosen_env(GdbStub *s) { return s->chosen->env; }
+
+static void read_regs(GdbStub *s, GdbText *in, GString *out)
+{
+    const GuestDebug *d = s->guest->debug;
     u8 value[REG_BYTES];
 
     for (u32 i = 0; i < d->n_general; i++)
-        gdb_put_hex(out, value, d->get(chosen_env(g), i, value));
+        gdb_put_hex(out, value, d->get(chosen_env(s), i, value));
 }
 
-static void write_regs(Gdb *g, GdbText *in, GString *out)
+static void write_regs(GdbStub *s, GdbText *in, GString *out)
 {
-    const GuestDebug *d = g->process->guest->debug;
+    const GuestDebug *d = s->guest->debug;
     u8 value[REG_BYTES];
 
-    gdb_kick(g, g->chosen);
+    change(s);
     for (u32 i = 0; i < d->n_general; i++) {
-        if (!gdb_text_bytes(in, value, d->get(chosen_env(g), i, value))) {
+        if (!gdb_text_bytes(in, value, d->get(chosen_env(s), i, value))) {
             gdb_put_error(out, EINVAL);
             return;
         }
-        d->set(chosen_env(g), i, value);
+        d->set(chosen_env(s), i, value);
     }
     put_ok(out);
 }
 
-static void read_reg(Gdb *g, GdbText *in, GString *out)
+static void read_reg(GdbStub *s, GdbText *in, GString *out)
 {
     u8 value[REG_BYTES];
     u64 reg;
     u32 size = 0;
 
     if (gdb_text_number(in, &reg) && reg <= UINT32_MAX)
-        size = g->process->guest->debug->get(chosen_env(g), (u32)reg, value);
+        size = s->guest->debug->get(chosen_env(s), (u32)reg, value);
     if (size)
         gdb_put_hex(out, value, size);
     else
         gdb_put_error(out, EINVAL);
 }
 
-static void write_reg(Gdb *g, GdbText *in, GString *out)
+static void write_reg(GdbStub *s, GdbText *in, GString *out)
 {
-    const GuestDebug *d = g->process->guest->debug;
+    const GuestDebug *d = s->guest->debug;
     u8 value[REG_BYTES];
     u64 reg;
     bool good;
 
-    gdb_kick(g, g->chosen);
+    change(s);
     good = gdb_text_number(in, &reg) && reg <= UINT32_MAX && gdb_text_skip(in, "=") &&
-           gdb_text_bytes(in, value, d->get(chosen_env(g), (u32)reg, value)) &&
-           gdb_text_end(in) && d->set(chosen_env(g), (u32)reg, value);
+           gdb_text_bytes(in, value, d->get(chosen_env(s), (u32)reg, value)) &&
+           gdb_text_end(in) && d->set(chosen_env(s), (u32)reg, value);
     put_result(out, good ? 0 : EINVAL);
 }
 
 /* ---- memory ---- */
 
-static void read_memory(Gdb *g, GdbText *in, GString *out)
+static void read_memory(GdbStub *s, GdbText *in, GString *out)
 {
     u64 addr, len;
 
@@ -242,42 +232,42 @@ static void read_memory(Gdb *g, GdbText *in, GString *out)
         gdb_put_error(out, EINVAL);
         return;
     }
-    g_byte_array_set_size(g->bytes, (guint)len);
+    g_byte_array_set_size(s->bytes, (guint)len);
     /* A debugger would rather have less than nothing. */
-    while (len && !gdb_read(g, addr, g->bytes->data, len))
+    while (len && !s->side->read(s, addr, s->bytes->data, len))
         len = addr / PAGE_SIZE == (addr + len - 1) / PAGE_SIZE
                   ? 0
                   : align_down(addr + len - 1, PAGE_SIZE) - addr;
-    if (len == 0 && g->bytes->len)
+    if (len == 0 && s->bytes->len)
         gdb_put_error(out, EFAULT);
     else
-        gdb_put_hex(out, g->bytes->data, len);
+        gdb_put_hex(out, s->bytes->data, len);
 }
 
-static void write_bytes(Gdb *g, GdbText *in, GString *out,
+static void write_bytes(GdbStub *s, GdbText *in, GString *out,
                         bool (*parse)(GdbText *t, GByteArray *bytes))
 {
     u64 addr, len;
 
     if (!gdb_text_pair(in, &addr, &len) || !gdb_text_skip(in, ":") ||
-        !parse(in, g->bytes) || g->bytes->len != len)
+        !parse(in, s->bytes) || s->bytes->len != len)
         gdb_put_error(out, EINVAL);
     else
-        put_result(out, gdb_write(g, addr, g->bytes->data, len) ? 0 : EFAULT);
+        put_result(out, s->side->write(s, addr, s->bytes->data, len) ? 0 : EFAULT);
 }
 
-static void write_memory(Gdb *g, GdbText *in, GString *out)
+static void write_memory(GdbStub *s, GdbText *in, GString *out)
 {
-    write_bytes(g, in, out, gdb_text_hex);
+    write_bytes(s, in, out, gdb_text_hex);
 }
 
-static void write_binary(Gdb *g, GdbText *in, GString *out)
+static void write_binary(GdbStub *s, GdbText *in, GString *out)
 {
-    write_bytes(g, in, out, gdb_text_binary);
+    write_bytes(s, in, out, gdb_text_binary);
 }
 
-static void change_point(Gdb *g, GdbText *in, GString *out,
-                         int (*change)(Gdb *g, char type, u64 addr, u64 len))
+static void change_point(GdbStub *s, GdbText *in, GString *out,
+                         int (*change)(GdbStub *s, char type, u64 addr, u64 len))
 {
     char type = gdb_text_end(in) ? 0 : *in->at++;
     u64 addr, len;
@@ -287,17 +277,17 @@ static void change_point(Gdb *g, GdbText *in, GString *out,
     if (!gdb_text_skip(in, ",") || !gdb_text_pair(in, &addr, &len))
         gdb_put_error(out, EINVAL);
     else
-        put_result(out, change(g, type, addr, len));
+        put_result(out, change(s, type, addr, len));
 }
 
-static void insert_point(Gdb *g, GdbText *in, GString *out)
+static void insert_point(GdbStub *s, GdbText *in, GString *out)
 {
-    change_point(g, in, out, gdb_insert);
+    change_point(s, in, out, gdb_insert);
 }
 
-static void remove_point(Gdb *g, GdbText *in, GString *out)
+static void remove_point(GdbStub *s, GdbText *in, GString *out)
 {
-    change_point(g, in, out, gdb_remove);
+    change_point(s, in, out, gdb_remove);
 }
 
 /* ---- going on ---- */
@@ -309,40 +299,33 @@ typedef struct Resume {
     GdbId id;
 } Resume;
 
-static void resume_task(GdbTask *gt, const Resume *r)
+static void resume_thread(GdbStub *s, GdbThread *t, const Resume *r)
 {
-    gt->action = r->action;
-    gt->range_start = r->start;
-    gt->range_end = r->end;
-    gt->stepped = false;
-    if (r->action != GDB_HOLD)
-        gdb_make_call_again(gt);
-    if (gt->asking) {
-        gt->signal = r->signal;
-    } else if (r->signal) {
-        gt->inject = r->signal;
-        host_syscall(SYS_tgkill, getpid(), gt->task->tid, r->signal);
-    }
+    t->action = r->action;
+    t->range_start = r->start;
+    t->range_end = r->end;
+    if (s->side->resume_thread)
+        s->side->resume_thread(t, r->signal);
 }
 
 /* Each thread does what the first action that names it says. */
-static void resume(Gdb *g, const Resume *r, size_t n)
+static void resume(GdbStub *s, const Resume *r, size_t n)
 {
     static const Resume none = {.action = GDB_HOLD};
 
-    g->unnamed = GDB_HOLD;
+    s->unnamed = GDB_HOLD;
     for (size_t i = n; i-- > 0;)
         if (r[i].id.tid <= 0)
-            g->unnamed = GDB_RUN;
-    for (GdbTask *gt = g->tasks; gt; gt = gt->next) {
+            s->unnamed = GDB_RUN;
+    for (GdbThread *t = s->threads; t; t = t->next) {
         const Resume *what = &none;
 
         for (size_t i = n; i-- > 0;)
-            if (gdb_matches(gt, r[i].id))
+            if (gdb_matches(t, r[i].id))
                 what = &r[i];
-        resume_task(gt, what);
+        resume_thread(s, t, what);
     }
-    gdb_resume_all(g);
+    s->side->resume(s);
 }
 
 static bool parse_signal(GdbText *in, int *sig)
@@ -382,7 +365,7 @@ static bool parse_action(GdbText *in, Resume *r)
 
 enum { ACTIONS = 64 };
 
-static bool cont(Gdb *g, GdbText *in, GString *out)
+static bool cont(GdbStub *s, GdbText *in, GString *out)
 {
     Resume actions[ACTIONS];
     size_t n = 0;
@@ -396,14 +379,14 @@ static bool cont(Gdb *g, GdbText *in, GString *out)
         }
     }
     if (n)
-        resume(g, actions, n);
+        resume(s, actions, n);
     else
         gdb_put_error(out, EINVAL);
     return n == 0;
 }
 
 /* c, s, C, S: of all threads, or of the chosen one alone; [sig][;][address]. */
-static bool cont_old(Gdb *g, char what, GdbText *in, GString *out)
+static bool cont_old(GdbStub *s, char what, GdbText *in, GString *out)
 {
     Resume r = {.id = {-1, -1},
                 .action = what == 'c' || what == 'C' ? GDB_RUN : GDB_STEP};
@@ -417,59 +400,47 @@ static bool cont_old(Gdb *g, char what, GdbText *in, GString *out)
     gdb_text_skip(in, ";");
     if (gdb_text_number(in, &addr)) {
         memcpy(value, &addr, sizeof addr);
-        g->process->guest->debug->set(chosen_env(g), g->process->guest->debug->pc,
-                                      value);
+        s->guest->debug->set(chosen_env(s), s->guest->debug->pc, value);
     }
     if (r.action == GDB_STEP || r.signal)
-        r.id = (GdbId){-1, g->chosen->tid};
-    resume(g, &r, 1);
+        r.id = (GdbId){-1, s->chosen->tid};
+    resume(s, &r, 1);
     return false;
 }
 
 /* ---- the end ---- */
 
-static void kill_all(Gdb *g)
-{
-    if (g->socket_path)
-        unlink(g->socket_path);
-    gdb_kill_peers(g);
-    kill(getpid(), SIGKILL);
-}
-
-static void kill_process(Gdb *g, GdbText *in, GString *out)
+static void kill_chosen(GdbStub *s, GString *out)
 {
     put_ok(out);
-    gdb_send(g, out);
-    gdb_pass_on(g);
-    if (g->socket_path)
-        unlink(g->socket_path);
-    kill(g->chosen->pid, SIGKILL);
+    gdb_send(s, out);
+    s->side->kill(s, false);
 }
 
-static void detach(Gdb *g, GdbText *in, GString *out)
+static void detach(GdbStub *s, GdbText *in, GString *out)
 {
     put_ok(out);
-    g->detached = true;
+    s->detached = true;
 }
 
 /* ---- dispatch ---- */
 
-static bool verbose(Gdb *g, GdbText *in, GString *out)
+static bool verbose(GdbStub *s, GdbText *in, GString *out)
 {
     if (gdb_text_skip(in, "Cont?"))
         g_string_assign(out, "vCont;c;C;s;S;r");
     else if (gdb_text_skip(in, "Cont;"))
-        return cont(g, in, out);
-    else if (gdb_text_skip(in, "File:"))
-        gdb_file(g, in, out);
+        return cont(s, in, out);
+    else if (s->side->file && gdb_text_skip(in, "File:"))
+        s->side->file(s, in, out);
     else if (gdb_text_skip(in, "Kill;"))
-        kill_process(g, in, out);
+        kill_chosen(s, out);
     return true;
 }
 
 static const struct {
     char name;
-    void (*answer)(Gdb *g, GdbText *in, GString *out);
+    void (*answer)(GdbStub *s, GdbText *in, GString *out);
 } commands[] = {
     {'?', why_stopped},  {'D', detach},    {'G', write_regs},   {'H', choose_thread},
     {'M', write_memory}, {'P', write_reg}, {'T', thread_alive}, {'X', write_binary},
@@ -477,31 +448,31 @@ static const struct {
     {'z', remove_point},
 };
 
-bool gdb_packet(Gdb *g, const char *packet, size_t size, GString *out)
+bool gdb_packet(GdbStub *s, const char *packet, size_t size, GString *out)
 {
     GdbText in = {packet, packet + size};
     char name = size ? *in.at++ : 0;
 
-    if (gdb_for_peer(g, packet, size, out))
-        return out->len > 0;
     g_string_truncate(out, 0);
-    if (!g->stopped || !g->chosen ||
-        g->ended) { /* it has not been asked to wait for us */
+    if (s->side->redirect && s->side->redirect(s, packet, size, out))
+        return out->len > 0;
+    if (!s->stopped || !s->chosen ||
+        s->ended) { /* it has not been asked to wait for us */
         gdb_put_error(out, EBUSY);
         return true;
     }
     switch (name) {
     case 'q':
-    case 'Q': return gdb_query(g, &(GdbText){packet, packet + size}, out);
-    case 'v': return verbose(g, &in, out);
+    case 'Q': gdb_query(s, &(GdbText){packet, packet + size}, out); return true;
+    case 'v': return verbose(s, &in, out);
     case 'c':
     case 's':
     case 'C':
-    case 'S': return cont_old(g, name, &in, out);
-    case 'k': kill_all(g); return false;
+    case 'S': return cont_old(s, name, &in, out);
+    case 'k': s->side->kill(s, true); return false;
     }
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (commands[i].name == name)
-            commands[i].answer(g, &in, out);
+            commands[i].answer(s, &in, out);
     return true;
 }

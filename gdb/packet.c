@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes of gdb's remote protocol; see gdb_packet.h. */
-#include "gdb_packet.h"
+/* The bytes of gdb's remote protocol; see packet.h. */
+#include "packet.h"
 
 #include <string.h>
 
