@@ -19,8 +19,10 @@ struct Net {
     Device device; /* no registers; its id is the -netdev's */
     NetClient client;
     bool taken;
-    GQueue held; /* of GBytes *: frames that the client had no room for */
+    bool takes_large; /* TCP over IPv4 in frames of up to 64 KiB */
+    GQueue held;      /* of GBytes *: what the client had no room for */
     void (*send)(Net *n, const u8 *frame, size_t size);
+    void (*free)(Net *n); /* what it owns, and itself */
 };
 
 /* ---- net.c ---- */
