@@ -10,7 +10,7 @@
 
 #include "hw.h"
 
-enum { VIRTIO_SLOTS = 8, VIRTIO_QUEUES = 8, VIRTIO_QUEUE_MOST = 1024 };
+enum { VIRTIO_SLOTS = 8, VIRTIO_QUEUES = 16, VIRTIO_QUEUE_MOST = 1024 };
 
 typedef struct VirtioDevice VirtioDevice;
 
