@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Makes what the command line names: host back ends first, then what uses them. */
+#include "disk.h"
+#include "net.h"
+#include "virtio.h"
+
+const VirtioType *const virtio_types[] = {
+    &virtio_blk, &virtio_net, &virtio_console, &virtio_rng, &virtio_balloon, NULL,
+};
+
+static const VirtioType *type_find(const char *name)
+{
+    const VirtioType *const *t = virtio_types;
+
+    while (*t && strcmp((*t)->name, name) != 0)
+        t++;
+    return *t;
+}
+
+/* Says so when p has a key that nobody asked for. */
+static bool all_used(const Props *p, const char *spec, char **error)
+{
+    const char *key = props_unused(p);
+
+    if (key)
+        *error = g_strdup_printf("%s: no such property: %s", spec, key);
+    return !key;
+}
+
+static bool virtio_add(Machine *m, const VirtioType *type, Props *p, char **error)
+{
+    const char *id = props_get(p, "id");
+    VirtioDevice *v;
+
+    if (id && device_find(m, virtio_mmio.name, id)) {
+        *error = g_strdup_printf("id=%s is taken", id);
+        return false;
+    }
+    v = type->create(m, p, error);
+    if (!v)
+        return false;
+    v->device.id = g_strdup(id);
+    return virtio_plug(v, error);
+}
+
+static bool add(Machine *m, const char *name, Props *p, char **error)
+{
+    const VirtioType *type = type_find(name);
+
+    if (type)
+        return virtio_add(m, type, p, error);
+    if (!strcmp(name, "virtconsole") || !strcmp(name, "virtserialport"))
+        return virtio_port_add(m, !strcmp(name, "virtconsole"), p, error);
+    *error = g_strdup_printf("no such device (-device help lists them)");
+    return false;
+}
+
+bool devices_add(Machine *m, const char *spec, char **error)
+{
+    Props *p = props_parse(spec, "driver");
+    const char *name = props_get(p, "driver");
+    char *why = NULL;
+    bool ok = add(m, name ? name : "", p, &why) && all_used(p, spec, &why);
+
+    if (!ok)
+        *error = g_strdup_printf("-device %s: %s", spec, why);
+    g_free(why);
+    props_free(p);
+    return ok;
+}
+
+bool devices_create(Machine *m, char **error)
+{
+    const MachineOptions *o = m->options;
+    const struct {
+        GPtrArray *specs; /* NULL: none */
+        bool (*add)(Machine *m, const char *spec, char **error);
+    } kind[] = {
+        {o->chardevs, chardev_add}, {o->netdevs, net_add},     {o->drives, disk_add},
+        {o->nics, net_add_nic},     {o->devices, devices_add},
+    };
+
+    for (u32 k = 0; k < G_N_ELEMENTS(kind); k++)
+        for (u32 i = 0; kind[k].specs && i < kind[k].specs->len; i++)
+            if (!kind[k].add(m, kind[k].specs->pdata[i], error))
+                return false;
+    return true;
+}
