@@ -33,7 +33,7 @@ static void log_in_asm(Cache *c, const Ir *ir)
                cache_symbol_text(c, ir->insns[0].pc, where));
     for (u32 i = 0; i < ir->n_insns; i++) {
         u64 pc = ir->insns[i].pc;
-        const u8 *p = space_host(c->code, pc);
+        const u8 *p = space_host(c->source.space, pc);
         u32 word = 0;
 
         if (!ir->insns[i].len)
@@ -86,7 +86,7 @@ static void log_out_asm(Cache *c, const EmitTask *t, const Ir *ir)
             u64 pc = ir->insns[insn].pc;
 
             if (ir->insns[insn].len &&
-                c->guest->disas(line, sizeof line, pc, space_host(c->code, pc),
+                c->guest->disas(line, sizeof line, pc, space_host(c->source.space, pc),
                                 ir->insns[insn].len))
                 fprintf(f, "---- 0x%llx: %s\n\n", (unsigned long long)pc, line);
             insn++;
@@ -116,7 +116,7 @@ static u64 physical(const Cache *c, u64 page)
 {
     if (LIKELY(!c->options.system))
         return page;
-    return page + (page == c->code_page ? c->code_shift : c->code_next);
+    return page + (page == c->source.page ? c->source.shift : c->source.next);
 }
 
 /* False: the page had not been protected before. */
@@ -204,7 +204,7 @@ static u32 bytes_read(const Ir *ir)
  * be writing them.  False: they did. */
 static bool read_still(Cache *c, TbKey key, Ir *ir, u32 max)
 {
-    const Space *live = c->code;
+    const Space *live = c->source.space;
     u32 len;
     Dis dis;
 
@@ -219,7 +219,7 @@ static bool read_still(Cache *c, TbKey key, Ir *ir, u32 max)
         return false;
     translate_block(&dis, ir, c->guest, &c->still, key, MIN(insns_to_store(ir), max),
                     NULL);
-    c->code = &c->still;
+    c->source.space = &c->still;
     return true;
 }
 
@@ -232,14 +232,14 @@ static void read_hot(Cache *c, TbKey key, Ir *ir, u32 max)
     for (u32 tries = 0; tries < 4; tries++)
         if (read_still(c, key, ir, max))
             return;
-    translate_block(&dis, ir, c->guest, c->code, key, 1, NULL);
+    translate_block(&dis, ir, c->guest, c->source.space, key, 1, NULL);
     c->moving = true;
 }
 
 /* Guest bytes -> micro-ops, from pages that cannot change meanwhile. */
 static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
 {
-    bool one = key.flags & KEY_STEP || c->joined;
+    bool one = key.flags & KEY_STEP || c->source.joined;
     u32 max = one ? 1 : tracer ? TRACE_INSNS : c->options.max_insns;
     u32 longest = max ? MIN(max, HOT_MAX_INSNS) : HOT_MAX_INSNS;
     TbKey plain = {key.pc, key.flags & ~KEY_STEP};
@@ -248,9 +248,9 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
     for (u32 tries = 0; tries < 4; tries++) {
         if (tracer)
             trace_begin(tracer, c, key);
-        if (UNLIKELY(c->joined))
-            system_join(c);
-        translate_block(&dis, ir, c->guest, c->code, plain, max,
+        if (UNLIKELY(c->source.joined))
+            system_join(&c->source);
+        translate_block(&dis, ir, c->guest, c->source.space, plain, max,
                         tracer ? &tracer->follow : NULL);
         if (key.flags & KEY_STEP || protect_pages(c, ir, tracer, hot))
             break;
@@ -292,7 +292,7 @@ bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
     t->loops = tb->loops;
     t->head_pc = tb->pc;
     t->check_len = check;
-    t->check_bytes = space_host(c->code, tb->pc);
+    t->check_bytes = space_host(c->source.space, tb->pc);
     t->tally = c->explain ? exec_tally_at(c, 2 * t->block) : 0;
     t->exit_tally = c->explain ? exec_tally_at(c, 2 * c->max_tbs + c->n_exits) : 0;
     t->notes = log_on(LOG_OUT_ASM) || c->check || c->explain;
@@ -357,22 +357,21 @@ void gen_pass(const Cache *c, u32 i, Ir *ir)
         check_plant_in(c, gen_passes[i].name, ir);
 }
 
-/* Sets c->code, where the block is read from. */
+/* Sets c->source. */
 static void find_source(Cache *c, Env *env, TbKey key)
 {
-    c->code = c->space;
+    c->source.space = c->space;
     c->moving = false;
     if (LIKELY(!c->options.system))
         return;
-    if (!system_view(c, env, key))
+    if (!system_source(c, env, key, &c->source))
         siglongjmp(c->unreadable, 1);
-    c->code = &c->view;
 }
 
 /* May the block be found again? */
 static bool kept(const Cache *c, const Ir *ir, TbKey key, bool hot)
 {
-    if (key.flags & KEY_STEP || c->moving || (c->joined && hot))
+    if (key.flags & KEY_STEP || c->moving || (c->source.joined && hot))
         return false;
     return ir->insns[0].len; /* a fetch trap is not kept */
 }
@@ -380,7 +379,7 @@ static bool kept(const Cache *c, const Ir *ir, TbKey key, bool hot)
 static void keep(Cache *c, Tb *tb, const Ir *ir)
 {
     add_pages(c, tb_number(c, tb), ir, tb->trace);
-    if (UNLIKELY(c->joined))
+    if (UNLIKELY(c->source.joined))
         system_keep_joint(c, tb);
     else
         tb_insert(c, tb);

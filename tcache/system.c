@@ -32,7 +32,7 @@ void cache_serve(Env *env) { env->mmu->fault = fault; }
 /* ---- code ---- */
 
 /* The physical address of code; false: env->trap. */
-static bool fetch(Cache *c, Env *env, u64 pc, u64 *phys)
+static bool fetch(Env *env, u64 pc, u64 *phys)
 {
     MmuPage page;
 
@@ -59,61 +59,63 @@ static bool begins_joint(const Cache *c, u64 pc, u64 phys)
     return (first & 3) == 3;
 }
 
-bool system_key(Cache *c, Env *env, TbKey *key, u64 *second)
+bool system_key(const Cache *c, Env *env, TbKey *key, u64 *second)
 {
     u64 phys;
 
     *key = (TbKey){env->pc, env->key_flags};
     *second = 0;
-    if (!fetch(c, env, env->pc, &phys))
+    if (!fetch(env, env->pc, &phys))
         return false;
     key->flags |= phys & PAGE_MASK;
     return LIKELY(!begins_joint(c, env->pc, phys)) ||
-           fetch(c, env, (env->pc & PAGE_MASK) + PAGE_SIZE, second);
+           fetch(env, (env->pc & PAGE_MASK) + PAGE_SIZE, second);
 }
 
 /* Flags of pages that stand by themselves. */
 static _Atomic u8 readable[2] = {PAGE_MAPPED | PAGE_READ | PAGE_EXEC,
                                  PAGE_MAPPED | PAGE_READ | PAGE_EXEC};
 
-void system_join(Cache *c)
+void system_join(Source *s)
 {
-    memcpy(c->joint, c->halves[0], 2);
-    memcpy(c->joint + 2, c->halves[1], 2);
+    memcpy(s->joint, s->halves[0], 2);
+    memcpy(s->joint + 2, s->halves[1], 2);
 }
 
 /* An instruction that lies in two pages, put together. */
-static bool view_joined(Cache *c, Env *env, TbKey key)
+static bool join(const Cache *c, Env *env, TbKey key, Source *s)
 {
     u64 next = (key.pc & PAGE_MASK) + PAGE_SIZE, phys;
 
-    if (!fetch(c, env, next, &phys))
+    if (!fetch(env, next, &phys))
         return false;
-    c->joined = true;
-    c->halves[0] = space_host(&c->view, key.pc);
-    c->halves[1] = space_host(c->space, phys);
-    c->view.base = (u8 *)((uintptr_t)c->joint - key.pc);
-    c->view.page = (_Atomic u8 *)((uintptr_t)readable - (key.pc >> PAGE_BITS));
-    c->view.paged = false;
-    c->code_next = (phys & PAGE_MASK) - next;
+    s->joined = true;
+    s->halves[0] = space_host(&s->view, key.pc);
+    s->halves[1] = space_host(c->space, phys);
+    s->view.base = (u8 *)((uintptr_t)s->joint - key.pc);
+    s->view.page = (_Atomic u8 *)((uintptr_t)readable - (key.pc >> PAGE_BITS));
+    s->view.paged = false;
+    s->next = (phys & PAGE_MASK) - next;
+    system_join(s);
     return true;
 }
 
-bool system_view(Cache *c, Env *env, TbKey key)
+bool system_source(const Cache *c, Env *env, TbKey key, Source *s)
 {
     u64 virt = key.pc & PAGE_MASK, phys = key.flags & KEY_PHYS;
 
-    c->view = *c->space;
-    c->view.base = (u8 *)((uintptr_t)c->space->base + phys - virt);
-    c->view.page = (_Atomic u8 *)((uintptr_t)c->space->page + (phys >> PAGE_BITS) -
+    s->space = &s->view;
+    s->view = *c->space;
+    s->view.base = (u8 *)((uintptr_t)c->space->base + phys - virt);
+    s->view.page = (_Atomic u8 *)((uintptr_t)c->space->page + (phys >> PAGE_BITS) -
                                   (virt >> PAGE_BITS));
-    c->view.size = ~0ull;
-    c->view.system = c->view.paged = true;
-    c->code_page = virt;
-    c->code_shift = phys - virt;
-    c->joined = false;
+    s->view.size = ~0ull;
+    s->view.system = s->view.paged = true;
+    s->page = virt;
+    s->shift = phys - virt;
+    s->joined = false;
     return !begins_joint(c, key.pc, phys | (key.pc & ~PAGE_MASK)) ||
-           view_joined(c, env, key);
+           join(c, env, key, s);
 }
 
 /* ---- blocks that are one instruction in two pages ---- */
@@ -143,7 +145,7 @@ void system_keep_joint(Cache *c, Tb *tb)
 
     if (!c->joints)
         c->joints = g_hash_table_new_full(joint_hash, joint_equal, g_free, NULL);
-    *j = (Joint){tb->pc, tb->flags, (tb->pc & PAGE_MASK) + PAGE_SIZE + c->code_next,
+    *j = (Joint){tb->pc, tb->flags, (tb->pc & PAGE_MASK) + PAGE_SIZE + c->source.next,
                  tb_number(c, tb)};
     tb->state = TB_ALIVE;
     g_hash_table_replace(c->joints, j, j);

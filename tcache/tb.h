@@ -82,6 +82,17 @@ struct Thread {
     u64 entries, lookups, misses, inside_ns, born;
 };
 
+/* Where the code of a block is read from. */
+typedef struct Source {
+    const Space *space;    /* the window, or view */
+    Space view;            /* system: in which it is at its virtual address */
+    u64 page, shift, next; /* of view: how far physical pages are from virtual */
+    /* It is one instruction, in two pages: its bytes, and from where. */
+    bool joined;
+    u8 joint[8];
+    const u8 *halves[2];
+} Source;
+
 struct Cache {
     CacheOptions options;
     const Guest *guest;
@@ -134,19 +145,12 @@ struct Cache {
     Thread *reader;               /* reads guest code; a fault of it goes to ... */
     sigjmp_buf unreadable;        /* ... here */
     u64 pages_read[2 * IR_INSNS]; /* of the block at hand */
-    /* The block at hand's source.  System: how far physical pages are from virtual. */
-    const Space *code;
-    Space view;
-    u64 code_page, code_shift, code_next;
+    Source source;                /* the block at hand's ... */
     /* ... or a copy of it, when its page may be written meanwhile. */
     Space still;
     u8 still_bytes[HOT_MAX_BYTES + sizeof(u64)]; /* dis_fetch looks ahead */
-    bool moving; /* it was written meanwhile: for one run only */
-    /* The block at hand is one instruction, in two pages: its bytes, and from where. */
-    bool joined;
-    u8 joint[8];
-    const u8 *halves[2];
-    GHashTable *joints; /* such blocks, alive or not; NULL: none yet */
+    bool moving;        /* it was written meanwhile: for one run only */
+    GHashTable *joints; /* blocks in two pages, alive or not; NULL: none yet */
     CacheStats stats;
     bool timed;
 };
@@ -202,12 +206,11 @@ void chain_unlink_from(Cache *c, Tb *tb); /* its own exits, off other blocks' li
 /* ---- system.c ---- */
 /* What code env->pc stands for; *second: where the second half is of an instruction
  * that lies in two pages, else 0.  False: env->trap. */
-bool system_key(Cache *c, Env *env, TbKey *key, u64 *second);
+bool system_key(const Cache *c, Env *env, TbKey *key, u64 *second);
 Tb *system_find_joint(Cache *c, TbKey key, u64 second); /* lock held; NULL: none */
-/* Makes c->view one in which the code at key can be read at its virtual address; sets
- * c->joined.  False: env->trap. */
-bool system_view(Cache *c, Env *env, TbKey key);
-void system_join(Cache *c);               /* reads the two halves, again */
+/* The source of the code at key.  False: env->trap. */
+bool system_source(const Cache *c, Env *env, TbKey key, Source *s);
+void system_join(Source *s);              /* reads the two halves, again */
 void system_keep_joint(Cache *c, Tb *tb); /* instead of tb_insert */
 
 /* ---- exec.c ---- */

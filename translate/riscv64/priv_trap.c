@@ -25,17 +25,12 @@ static u64 key_of(const Env *env, const Hart *h)
            (h->mstatus & MSTATUS_FS ? 0 : KEY_FS_OFF);
 }
 
-/* Bits 57 to 63 of an address that code is fetched from are equal (Sv57): pcs that are
- * tagged there are never taken for another's. */
-enum { JUMP_TAG_SHIFT = 57 };
-
 void hart_changed(Env *env)
 {
     Hart *h = hart_of(env);
 
     env->key_flags = key_of(env, h);
     env_retag(env);
-    env->jump_tag = env->key_flags << JUMP_TAG_SHIFT;
     if (h->mmu.mode != mmu_mode(h))
         mmu_set_mode(env, mmu_mode(h));
     if (hart_wakes(env))
