@@ -5,13 +5,6 @@
  */
 #include "emit.h"
 
-static u32 lookup_of(u16 op)
-{
-    u32 first = op_desc[op].flags & STORE ? OP_tlb_w1 : OP_tlb_r1;
-
-    return first + (u32)__builtin_ctz(op_access_size(op));
-}
-
 /* Temps in registers, which a call would lose. */
 static void spill_temps(Emit *e, bool load)
 {
@@ -32,7 +25,7 @@ static void emit_miss(Emit *e, const Op *op, u32 back)
     put1(e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(arg) + 16);
     spill_temps(e, false);
     spill_plan(e, false);
-    put_call_helper(e, e->t->n_helpers + lookup_of(op->op));
+    put_call_helper(e, e->t->n_helpers + op_lookup(op->op));
     spill_plan(e, true);
     spill_temps(e, true);
     put1(e, OP_mov, FORM_lm, HOST_RAX, ENV_OFF(ret));
@@ -47,7 +40,7 @@ void emit_host_address(Emit *e, const Op *op)
         put2(e, OP_add, FORM_rri, HOST_RAX, a, op->imm);
     else if (a != HOST_RAX)
         put2(e, OP_mov, FORM_ru, HOST_RAX, a, 0);
-    put0(e, lookup_of(op->op), FORM_x, 0);
+    put0(e, op_lookup(op->op), FORM_x, 0);
     if (e->full)
         return;
     e->fixes[e->n_fixes - 1].kind = FIX_COLD;

@@ -124,6 +124,15 @@ static inline void env_retag(Env *env)
     env->jump_tag = env->key_flags << 57 | env->remaps << 48;
 }
 
+/* The slot that knows these bytes, all in one page; NULL: none does. */
+static inline const TlbEntry *env_tlb(const Env *env, u64 addr, u32 size, bool write)
+{
+    u64 slot = addr / (PAGE_SIZE / sizeof(TlbEntry)) & env->tlb_mask;
+    const TlbEntry *e = (const TlbEntry *)((const char *)env->tlb + slot);
+
+    return (write ? e->write : e->read) == ((addr + size - 1) & PAGE_MASK) ? e : NULL;
+}
+
 #define ENV_OFF(field) ((i32)offsetof(Env, field) - ENV_BIAS)
 
 #endif

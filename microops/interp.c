@@ -197,6 +197,19 @@ static inline bool reach(InterpRun *run, u64 addr)
     return false;
 }
 
+/* The host address of the one just noted, behind a softmmu. */
+static u64 look_up(Env *env, InterpRun *run, u16 op, u64 value)
+{
+    const TlbEntry *e =
+        env_tlb(env, run->addr, op_access_size(op), op_desc[op].flags & STORE);
+
+    if (e)
+        return run->addr + e->addend;
+    if (run->on_miss)
+        run->on_miss(run, op, value);
+    return run->miss[op_lookup(op) - OP_tlb_r1](env, run->addr, value, 0);
+}
+
 static void run_ops(Env *env, const InterpCode *code, InterpRun *run)
 {
     Frame f;
@@ -218,6 +231,9 @@ static void run_ops(Env *env, const InterpCode *code, InterpRun *run)
             a += (u64)(i64)op->imm;
             if (!reach(run, a))
                 return;
+            if (run->miss)
+                a = look_up(env, run, op->op, get(&f, op->in[1]));
+            run->host = env->base + a;
             if (UNLIKELY(run->on_store) && op_desc[op->op].flags & STORE)
                 run->on_store(run, op->op);
         }

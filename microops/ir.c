@@ -68,13 +68,6 @@ void ir_insn(Ir *ir, u64 pc, u8 len)
     gen_insn(ir, (i32)ir->n_insns++);
 }
 
-u32 op_access_size(u16 op)
-{
-    const char *bits = strpbrk(op_desc[op].name, "123456789");
-
-    return bits ? (u32)strtoul(bits, NULL, 10) / 8 : 0;
-}
-
 u16 ir_exit(Ir *ir, ExitKind kind, TrapKind trap, u64 pc)
 {
     assert(ir->n_exits < IR_EXITS);

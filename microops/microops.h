@@ -10,6 +10,7 @@
 #define TESSERA_MICROOPS_H
 
 #include <stdio.h>
+#include <string.h>
 #include "base.h"
 #include "env.h"
 #include "log.h"
@@ -52,7 +53,26 @@ typedef struct OpDesc {
 extern const OpDesc op_desc[OP_COUNT];
 
 /* Bytes of guest memory that a LOAD or STORE op moves: its name says how many bits. */
-u32 op_access_size(u16 op);
+static inline __attribute__((always_inline)) u32 op_name_size(const char *name)
+{
+    const char *bits = strpbrk(name, "123456789");
+
+    switch (bits ? *bits : 0) {
+    case '8': return 1;
+    case '1': return 2;
+    case '3': return 4;
+    case '6': return 8;
+    default: return 0;
+    }
+}
+static inline u32 op_access_size(u16 op) { return op_name_size(op_desc[op].name); }
+/* The op that looks its address up, for a guest behind a softmmu. */
+static inline u32 op_lookup(u16 op)
+{
+    u32 first = op_desc[op].flags & STORE ? OP_tlb_w1 : OP_tlb_r1;
+
+    return first + (u32)__builtin_ctz(op_access_size(op));
+}
 
 typedef u16 Val;
 enum {
@@ -253,9 +273,14 @@ typedef struct InterpRun InterpRun;
 struct InterpRun {
     /* Called before a STORE op writes at addr; NULL: nobody. */
     void (*on_store)(InterpRun *run, u16 op);
-    u64 limit;      /* guest addresses are below, all others fault; 0: no such limit */
+    u64 limit; /* guest addresses are below, all others fault; 0: no such limit */
+    /* Of a guest behind a softmmu: what the ops tlb_r1 to tlb_w8 call when the TLB does
+     * not know, and what is called before that or NULL; else NULL. */
+    HelperFn *const *miss;
+    void (*on_miss)(InterpRun *run, u16 op, u64 value);
     u32 op;         /* index of the op at hand */
     u64 addr;       /* address of the last memory op */
+    u64 host;       /* the host's, of that */
     i32 exit;       /* result: index of the exit taken, or one of: */
     u64 pc;         /* INTERP_JUMP: where to */
     u32 host_mxcsr; /* ours, while the block runs */
@@ -287,6 +312,8 @@ typedef struct StepLink {
     const Step *to; /* a head's `enter`; NULL: not linked */
     u64 pc, addr;   /* as in IrExit */
     u8 kind, trap;
+    bool far;    /* found by the jump cache */
+    void *owner; /* the block it leaves, for who links */
 } StepLink;
 
 struct Step {
@@ -333,16 +360,17 @@ typedef struct StepRun {
     bool write;
     u32 host_mxcsr;
     StepLink *link;
-    u64 pc, addr;
+    u64 pc, addr; /* pc: and of an instruction that a helper ends */
     const StepHead *head;
     u64 limit;              /* guest addresses are below */
+    HelperFn *const *miss;  /* as in InterpRun */
     const _Atomic u64 *map; /* counts changes of the guest's map */
     u64 none;               /* where VAL_NONE is */
     u64 temp[VAL_CONST - VAL_TEMP];
 } StepRun;
 
-/* The steps of a block; count: indirect jumps are counted in env.  Freed with free();
- * NULL: no memory. */
+/* The steps of a block, for run->miss as it is; count: indirect jumps are counted in
+ * env.  Freed with free(); NULL: no memory. */
 StepCode *steps_new(const Ir *ir, Env *env, StepRun *run, bool count);
 /* Fills in enter and body; the rest is there.  fixed: the code changes only when the
  * map does.  count: entries are counted in env. */

@@ -54,25 +54,57 @@ INLINE bool reach(const Step *s, u64 addr, u16 flags)
     return false;
 }
 
+__attribute__((noinline)) static u64 miss(const Step *s, u64 addr, u16 op)
+{
+    run->pc = s->pc;
+    return run->miss[op_lookup(op) - OP_tlb_r1](reg_env, addr, *s->b, 0);
+}
+
+/* Where addr is, behind a softmmu: a host address. */
+INLINE u64 look_up(const Step *s, u64 addr, u16 op, u32 size, u16 flags)
+{
+    const TlbEntry *e = env_tlb(reg_env, addr, size, flags & STORE);
+
+    return LIKELY(e) ? addr + e->addend : miss(s, addr, op);
+}
+
 INLINE bool requested(void)
 {
     return UNLIKELY(atomic_load_explicit(&reg_env->request, memory_order_relaxed));
 }
 
-INLINE void follow(StepLink *link)
+/* The head at pc, if the jump cache has it and nothing is requested; or NULL. */
+INLINE const Step *cached(u64 pc, u64 tag)
 {
-    if (UNLIKELY(!link->to) || requested()) {
+    const JumpSlot *slot = &reg_env->jump_cache[jump_slot(pc)];
+
+    return LIKELY(slot->pc == (pc ^ tag)) && !requested() ? slot->host : NULL;
+}
+
+__attribute__((noinline)) static void leave(StepLink *link)
+{
+    const Step *to = link->far ? cached(link->pc, reg_env->jump_tag) : NULL;
+
+    if (to) {
+        go(to);
+    } else {
         run->link = link;
         stop(STEPS_LINK);
-        return;
     }
-    go(link->to);
+}
+
+INLINE void follow(StepLink *link)
+{
+    if (UNLIKELY(!link->to) || requested())
+        leave(link);
+    else
+        go(link->to);
 }
 
 /*
  * ---- steps ----
  * do_NAME: the op; false: it stopped.  step_NAME: that, and on.  NAME_k: with its
- * last operand constant.
+ * last operand constant.  NAME_mmu: of a guest behind a softmmu.
  */
 
 #define DO(n, ...)                    \
@@ -91,9 +123,12 @@ INLINE void follow(StepLink *link)
 #define PLAIN(n, ...)  \
     DO(n, __VA_ARGS__) \
     STEP(n, if (LIKELY(do_##n(s))) go(s + 1))
-/* x: the first operand; a FAULT op's address */
-#define WITH(n, fl, first, ...)                                                 \
-    PLAIN(n, u64 x = first; if (((fl)&FAULT) && !reach(s, x, fl)) return false; \
+/* x: the first operand; a FAULT op's address, behind a softmmu the host's */
+#define WITH(n, fl, first, ...)                                                     \
+    PLAIN(n, u64 x = first; if (((fl)&FAULT) && !reach(s, x, fl)) return false;     \
+          __VA_ARGS__)                                                              \
+    PLAIN(n##_mmu,                                                                  \
+          u64 x = (fl)&FAULT ? look_up(s, first, OP_##n, op_name_size(#n), fl) : 0; \
           __VA_ARGS__)
 #define BRANCH(n, b)      \
     if (op_##n(*s->a, b)) \
@@ -108,7 +143,7 @@ INLINE void follow(StepLink *link)
 #define DEF_R_R(n, fl) WITH(n, fl, X, *s->d = op_##n(x))
 #define DEF_R_RR(n, fl)                      \
     WITH(n, fl, X, *s->d = op_##n(x, *s->b)) \
-    WITH(n##_k, fl, X, *s->d = op_##n(x, s->k))
+    PLAIN(n##_k, *s->d = op_##n(X, s->k))
 #define DEF_R_M(n, fl)   WITH(n, fl, ADDR, *s->d = op_##n(x))
 #define DEF_M_RR(n, fl)  WITH(n, fl, ADDR, op_##n(x, *s->b))
 #define DEF_F_M(n, fl)   WITH(n, fl, ADDR, *s->d = f_raw(op_##n(x)))
@@ -133,49 +168,57 @@ PLAIN(fence, op_fence())
 PLAIN(call, run->at = NULL; *s->d = s->helper(reg_env, X, *s->b, *s->c))
 STEP(leave, follow(s->link))
 STEP(check, if (requested()) follow(s->link); else go(s + 1))
-STEP(jump, {
-    u64 pc = *s->a;
-    const JumpSlot *slot = &reg_env->jump_cache[jump_slot(pc)];
-
-    if (LIKELY(slot->pc == pc) && !requested()) {
-        go(slot->host);
-    } else {
-        run->pc = pc;
-        stop(STEPS_JUMP);
+PLAIN(at, run->pc = s->pc)
+#define JUMP(n, tag)                         \
+    STEP(n, {                                \
+        const Step *to = cached(*s->a, tag); \
+                                             \
+        if (LIKELY(to)) {                    \
+            go(to);                          \
+        } else {                             \
+            run->pc = *s->a;                 \
+            stop(STEPS_JUMP);                \
+        }                                    \
+    })                                       \
+    static void count_##n(void)              \
+    {                                        \
+        reg_env->jumps++;                    \
+        step_##n();                          \
     }
-})
-#define step_insn     NULL
-#define step_jump_tag NULL
-#define step_tlb_r1   NULL
-#define step_tlb_r2   NULL
-#define step_tlb_r4   NULL
-#define step_tlb_r8   NULL
-#define step_tlb_w1   NULL
-#define step_tlb_w2   NULL
-#define step_tlb_w4   NULL
-#define step_tlb_w8   NULL
+JUMP(jump, 0)
+JUMP(jump_tag, reg_env->jump_tag)
+#define step_insn   NULL
+#define step_tlb_r1 NULL
+#define step_tlb_r2 NULL
+#define step_tlb_r4 NULL
+#define step_tlb_r8 NULL
+#define step_tlb_w1 NULL
+#define step_tlb_w2 NULL
+#define step_tlb_w4 NULL
+#define step_tlb_w8 NULL
 
-/* The functions of each op, NAME and (FAULT ops have no place for one) NAME_k. */
-#define K_NONE(n)         NULL
-#define K_R_R(n)          NULL
-#define K_R_RR(n)         step_##n##_k
-#define K_R_M(n)          NULL
-#define K_M_RR(n)         NULL
-#define K_F_M(n)          NULL
-#define K_M_RF(n)         NULL
-#define K_F_F(n)          NULL
-#define K_F_FF(n)         NULL
-#define K_F_FFF(n)        NULL
-#define K_R_F(n)          NULL
-#define K_R_N(n)          NULL
-#define K_N_R(n)          NULL
-#define K_R_FF(n)         NULL
-#define K_F_R(n)          NULL
-#define K_X_RR(n)         step_##n##_k
-#define K_X(n)            NULL
-#define K_R(n)            NULL
-#define K_CALL(n)         NULL
-#define OP(n, sig, flags) [OP_##n] = {step_##n, (flags)&FAULT ? NULL : K_##sig(n)},
+/* The functions of each op: NAME; and NAME_mmu, or where there is one NAME_k. */
+#define SECOND(n, fl, other) (fl) & FAULT ? step_##n##_mmu : (other)
+#define K_NONE(n, fl)        NULL
+#define K_R_R(n, fl)         SECOND(n, fl, NULL)
+#define K_R_RR(n, fl)        SECOND(n, fl, step_##n##_k)
+#define K_R_M(n, fl)         SECOND(n, fl, NULL)
+#define K_M_RR(n, fl)        SECOND(n, fl, NULL)
+#define K_F_M(n, fl)         SECOND(n, fl, NULL)
+#define K_M_RF(n, fl)        SECOND(n, fl, NULL)
+#define K_F_F(n, fl)         NULL
+#define K_F_FF(n, fl)        NULL
+#define K_F_FFF(n, fl)       NULL
+#define K_R_F(n, fl)         NULL
+#define K_R_N(n, fl)         NULL
+#define K_N_R(n, fl)         NULL
+#define K_R_FF(n, fl)        NULL
+#define K_F_R(n, fl)         NULL
+#define K_X_RR(n, fl)        step_##n##_k
+#define K_X(n, fl)           NULL
+#define K_R(n, fl)           NULL
+#define K_CALL(n, fl)        NULL
+#define OP(n, sig, flags)    [OP_##n] = {step_##n, K_##sig(n, flags)},
 static StepFn *const step_fn[OP_COUNT][2] = {
 #include "ops.def"
 };
@@ -241,12 +284,6 @@ ENTER(4)
 ENTER(8)
 ENTER(16)
 
-static void count_jump(void)
-{
-    reg_env->jumps++;
-    step_jump();
-}
-
 void steps_head(StepHead *h, u64 pc, const StepCode *code, bool fixed, bool count)
 {
     static StepFn *const fns[][2] = {{enter_0, count_0}, {enter_1, count_1},
@@ -279,12 +316,23 @@ static u64 *place(const Decoder *d, Val v)
     return v == VAL_NONE ? &d->run->none : &d->code->consts[v - VAL_CONST];
 }
 
+static StepFn *function_of(const Decoder *d, const Op *op, bool k)
+{
+    bool mmu = d->run->miss;
+
+    if (op->op == OP_jump && d->count)
+        return mmu ? count_jump_tag : count_jump;
+    if (op->op == OP_jump)
+        return mmu ? step_jump_tag : step_jump;
+    return step_fn[op->op][k || (mmu && op_desc[op->op].flags & FAULT)];
+}
+
 static void decode(const Decoder *d, Step *s, const Op *op, u64 pc)
 {
     const OpDesc *desc = &op_desc[op->op];
-    bool k = step_fn[op->op][1] && val_is_const(op->in[1]);
+    bool k = !(desc->flags & FAULT) && step_fn[op->op][1] && val_is_const(op->in[1]);
 
-    s->fn = d->count && op->op == OP_jump ? count_jump : step_fn[op->op][k];
+    s->fn = function_of(d, op, k);
     s->d = place(d, op->out);
     s->a = place(d, op->in[0]);
     s->b = place(d, op->in[1]);
@@ -307,13 +355,27 @@ static void decode_links(const Decoder *d)
     for (u32 i = 0; i < d->ir->n_exits; i++) {
         const IrExit *x = &d->ir->exits[i];
 
-        d->code->links[i] = (StepLink){NULL, x->pc, x->addr, x->kind, x->trap};
+        d->code->links[i] = (StepLink){.pc = x->pc,
+                                       .addr = x->addr,
+                                       .kind = x->kind,
+                                       .trap = x->trap,
+                                       .far = x->far};
     }
+}
+
+/* Behind a softmmu, helpers may end the instruction. */
+static u32 calls_of(const Ir *ir)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < ir->n_ops; i++)
+        n += ir->ops[i].op == OP_call;
+    return n;
 }
 
 StepCode *steps_new(const Ir *ir, Env *env, StepRun *r, bool count)
 {
-    u32 n = ir->n_ops - ir->n_insns, i = 0;
+    u32 n = ir->n_ops - ir->n_insns + (r->miss ? calls_of(ir) : 0), i = 0;
     size_t consts = ir->n_consts * sizeof(u64), links = ir->n_exits * sizeof(StepLink);
     StepCode *c = malloc(sizeof *c + n * sizeof *c->steps + links + consts);
     Decoder d = {ir, env, r, c, count};
@@ -326,10 +388,13 @@ StepCode *steps_new(const Ir *ir, Env *env, StepRun *r, bool count)
     memcpy(c->consts, ir->consts, consts);
     decode_links(&d);
     for (const Op *op = ir->ops; op < ir->ops + ir->n_ops; op++)
-        if (op->op == OP_insn)
+        if (op->op == OP_insn) {
             pc = ir->insns[op->imm].pc;
-        else
+        } else {
+            if (op->op == OP_call && r->miss)
+                c->steps[i++] = (Step){.fn = step_at, .pc = pc};
             decode(&d, &c->steps[i++], op, pc);
+        }
     return c;
 }
 

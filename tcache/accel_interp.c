@@ -4,7 +4,8 @@
  * them.  What ops do is steps.c's; the passes run here too, so that they are under
  * the oracle's eye.  A block looks at its own source bytes when it is entered (or, if
  * nobody may write them, whether they still are what nobody may write), so a link to it
- * is never wrong: what has changed is made again in the same place.
+ * is never wrong: what has changed is made again in the same place.  A whole system's
+ * blocks have keys and links as those of code (system.c, exec.c).
  */
 #include "accel_interp.h"
 
@@ -22,6 +23,7 @@ struct InterpCache {
     const Guest *guest;
     Space *space;
     u32 max_insns;
+    bool system;
     _Atomic u64 generation; /* threads drop their blocks when it has changed */
     _Atomic u64 map;        /* changes of the guest's map so far */
     _Atomic u64 blocks, guest_insns, bytes, translate_ns, links, flushes, invalidated;
@@ -32,6 +34,7 @@ typedef struct Block {
     TbKey key;
     StepCode *code;
     u8 *bytes;
+    bool joined; /* one instruction, in two pages: no link leads to it */
 } Block;
 
 struct InterpThread {
@@ -41,6 +44,7 @@ struct InterpThread {
     u64 generation;
     u64 dropped;                     /* times that all were */
     u64 step_pc;                     /* code here cannot be read ahead; -1: none such */
+    Source source;                   /* system: of the code at env->pc */
     u8 code[CODE_PAGES * PAGE_SIZE]; /* a copy of what is being translated */
     /* What a host fault needs to know. */
     volatile bool inside; /* this thread reads guest memory for us, or runs a block */
@@ -99,20 +103,18 @@ static void check_ir(const Ir *ir)
     }
 }
 
-/* A view of space in which the code at pc stands still: another thread may be writing
- * it.  A block lies in its first page and the next. */
-static Space still_view(InterpThread *t, u64 pc)
+/* Makes a view of space in which the code at pc stands still: another thread may be
+ * writing it.  A block lies in its first page and the next; a system's in one. */
+static void make_still(InterpThread *t, u64 pc, Space *view)
 {
-    Space view = *t->cache->space;
     u64 first = pc & PAGE_MASK;
 
-    for (u64 i = 0; i < CODE_PAGES; i++)
-        if (space_check(&view, first + i * PAGE_SIZE, PAGE_SIZE,
+    for (u64 i = 0; i < (t->cache->system ? 1 : CODE_PAGES); i++)
+        if (space_check(view, first + i * PAGE_SIZE, PAGE_SIZE,
                         PAGE_MAPPED | PAGE_EXEC))
-            memcpy(t->code + i * PAGE_SIZE, space_host(&view, first + i * PAGE_SIZE),
+            memcpy(t->code + i * PAGE_SIZE, space_host(view, first + i * PAGE_SIZE),
                    PAGE_SIZE);
-    view.base = (u8 *)((uintptr_t)t->code - first);
-    return view;
+    view->base = (u8 *)((uintptr_t)t->code - first);
 }
 
 static void make_ir(InterpThread *t, TbKey key, const Space *view, u32 max_insns)
@@ -150,26 +152,35 @@ static void count_block(InterpCache *c, const Ir *ir, u64 start)
  * may be entered without a look at it; never, if so little could be read. */
 static void read_block(InterpThread *t, TbKey key, u8 **bytes, u32 *len, u64 *map)
 {
+    bool system = t->cache->system, joined = system && t->source.joined;
     bool step = t->step_pc == key.pc;
-    Space view = *t->cache->space;
+    Space view = system ? t->source.view : *t->cache->space;
 
     *map = atomic_load(&t->cache->map);
-    if (!step)
-        view = still_view(t, key.pc);
-    make_ir(t, key, &view, step ? 1 : t->cache->max_insns);
+    if (!step && !joined)
+        make_still(t, key.pc, &view);
+    make_ir(t, key, &view, step || joined ? 1 : t->cache->max_insns);
     *len = step ? 0 : source_length(t->ir);
     *bytes = g_malloc(*len + 1);
     memcpy(*bytes, space_host(&view, key.pc), *len);
-    if (!*len)
+    if (!*len && !system)
         *map = ~0ull;
     t->step_pc = ~0ull;
 }
 
-/* Code that the guest cannot write need not be looked at each time. */
+/* Where the code at key is in the window. */
+static u64 place_of(const InterpCache *c, TbKey key)
+{
+    return c->system ? (key.flags & KEY_PHYS) | (key.pc & ~PAGE_MASK) : key.pc;
+}
+
+/* Code that the guest cannot write need not be looked at each time; nor what has been
+ * looked at on the way to it. */
 static void block_watch(InterpThread *t, Env *env, Block *b)
 {
     u8 writable = PAGE_WRITE | PAGE_SHARED;
-    bool fixed = !space_any(t->cache->space, b->key.pc, b->head.len, writable);
+    bool fixed = b->joined || !space_any(t->cache->space, place_of(t->cache, b->key),
+                                         b->head.len, writable);
 
     steps_head(&b->head, b->key.pc, b->code, fixed, env->cache->timed);
 }
@@ -189,8 +200,11 @@ static Block *block_make(InterpThread *t, Env *env, TbKey key, Block *b)
         b = g_new0(Block, 1);
     b->key = key;
     b->bytes = bytes;
+    b->joined = t->source.joined;
     b->code = steps_new(t->ir, env, &t->run, count);
-    b->head.host = space_host(t->cache->space, key.pc);
+    for (u32 i = 0; i < t->ir->n_exits; i++)
+        b->code->links[i].owner = b;
+    b->head.host = space_host(t->cache->space, place_of(t->cache, key));
     b->head.bytes = bytes;
     b->head.len = len;
     b->head.map = map;
@@ -203,8 +217,7 @@ static Block *block_make(InterpThread *t, Env *env, TbKey key, Block *b)
 
 static void drop_all(InterpThread *t, Env *env)
 {
-    for (u32 i = 0; i < JUMP_CACHE_SIZE; i++)
-        env->jump_cache[i].pc = JUMP_EMPTY;
+    exec_forget_jumps(env);
     g_hash_table_remove_all(t->blocks);
     t->generation = t->cache->generation;
     t->dropped++;
@@ -219,18 +232,54 @@ static void insert(InterpThread *t, Env *env, Block *b)
     g_hash_table_insert(t->blocks, &b->key, b);
 }
 
-/* The block at key; entering it shows whether it is true to memory as it is now. */
-static Block *find(InterpThread *t, Env *env, TbKey key)
+/* Is it what t->source says now? */
+static bool same_source(InterpThread *t, const Block *b)
 {
+    const u8 *now = t->source.joined ? t->source.joint : b->head.host;
+
+    return b->joined == t->source.joined && !memcmp(now, b->bytes, b->head.len);
+}
+
+/* A system's block is looked at here: its second page may not even be there. */
+static void make_good(InterpThread *t, Env *env, Block *b)
+{
+    if (same_source(t, b)) {
+        b->head.map = atomic_load(&t->cache->map);
+    } else {
+        t->cache->invalidated++;
+        block_make(t, env, b->key, b);
+    }
+}
+
+/* What the code at env->pc is; false: it cannot be fetched, env->trap. */
+static bool find_key(InterpThread *t, Env *env, TbKey *key)
+{
+    u64 second;
+
+    *key = (TbKey){env->pc, env->key_flags};
+    return LIKELY(!t->cache->system) ||
+           (system_key(env->cache, env, key, &second) &&
+            system_source(env->cache, env, *key, &t->source));
+}
+
+/* The block at env->pc; entering it shows whether it is true to memory as it is now.
+ * NULL: env->trap. */
+static Block *find(InterpThread *t, Env *env)
+{
+    TbKey key;
     Block *b;
 
     env->thread->lookups++;
+    if (!find_key(t, env, &key))
+        return NULL;
     if (UNLIKELY(t->generation != t->cache->generation))
         drop_all(t, env);
     b = g_hash_table_lookup(t->blocks, &key);
     if (!b) {
         b = block_make(t, env, key, NULL);
         insert(t, env, b);
+    } else if (t->cache->system) {
+        make_good(t, env, b);
     }
     return b;
 }
@@ -261,14 +310,24 @@ typedef struct Way {
     bool jump;      /* by an indirect jump */
 } Way;
 
+/* As exec.c's. */
+static bool may_link(const InterpCache *c, const Block *from, const Block *to)
+{
+    return !c->system || (!to->joined && from->key.flags == to->key.flags &&
+                          !((from->key.pc ^ to->key.pc) & PAGE_MASK));
+}
+
 static void link_blocks(InterpThread *t, Env *env, const Way *way, const Block *b)
 {
-    if (way->link && way->dropped == t->dropped) {
-        way->link->to = &b->head.enter;
+    StepLink *link = way->dropped == t->dropped ? way->link : NULL;
+
+    if (link && may_link(t->cache, link->owner, b)) {
+        link->to = &b->head.enter;
         t->cache->links++;
+    } else if ((link || way->jump) && !b->joined) {
+        env->jump_cache[jump_slot(b->key.pc)] =
+            (JumpSlot){b->key.pc ^ env->jump_tag, &b->head.enter};
     }
-    if (way->jump)
-        env->jump_cache[jump_slot(b->key.pc)] = (JumpSlot){b->key.pc, &b->head.enter};
 }
 
 static TrapKind trap(Env *env, TrapKind kind, u64 pc, u64 addr)
@@ -309,7 +368,8 @@ static TrapKind run_steps(InterpThread *t, Env *env, const Step *first, Way *way
     StepsEnd end = run_block(t, env, first);
     Block *b;
 
-    while (end == STEPS_STALE && t->generation == t->cache->generation) {
+    while (end == STEPS_STALE && !t->cache->system &&
+           t->generation == t->cache->generation) {
         b = (Block *)run->head;
         env->pc = b->key.pc;
         refresh(t, env, b);
@@ -345,7 +405,9 @@ static TrapKind run_blocks(InterpThread *t, Env *env)
 
         if (atomic_load_explicit(&env->request, memory_order_relaxed))
             return trap(env, TRAP_REQUEST, env->pc, 0);
-        b = find(t, env, (TbKey){env->pc, env->key_flags});
+        b = find(t, env);
+        if (UNLIKELY(!b))
+            return env->trap.kind;
         if (LIKELY(linked))
             link_blocks(t, env, &way, b);
         else
@@ -362,6 +424,7 @@ TrapKind interp_run(InterpThread *t, Env *env)
     bool again;
 
     t->run.limit = t->cache->space->size;
+    t->run.miss = system_misses(env);
     do {
         again = false;
         if (sigsetjmp(t->fault, 0) == 0) {
@@ -378,7 +441,14 @@ TrapKind interp_run(InterpThread *t, Env *env)
     return kind;
 }
 
-/* ---- host faults ---- */
+/* ---- faults ---- */
+
+void interp_fault(InterpThread *t, Env *env)
+{
+    env->pc = t->run.pc;
+    steps_leave(env, &t->run);
+    siglongjmp(t->fault, 1);
+}
 
 /* Where a handler returns to: the loop's own stack, signal mask as before. */
 static void __attribute__((noreturn)) land(InterpThread *t) { siglongjmp(t->fault, 1); }
@@ -419,7 +489,7 @@ bool interp_host_fault(InterpThread *t, Env *env, int sig, siginfo_t *info,
     u64 offset = (u64)(uintptr_t)info->si_addr - env->base;
     const Step *at = t->run.at;
 
-    if (!t->inside || (sig != SIGSEGV && sig != SIGBUS))
+    if (!t->inside || t->cache->system || (sig != SIGSEGV && sig != SIGBUS))
         return false;
     if (!at && offset >= t->cache->space->size)
         return false;
@@ -448,6 +518,7 @@ InterpCache *interp_cache_new(const CacheOptions *options, const Guest *guest,
     c->guest = guest;
     c->space = space;
     c->max_insns = options->max_insns ? options->max_insns : MAX_INSNS;
+    c->system = options->system;
     return c;
 }
 

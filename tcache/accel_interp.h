@@ -27,6 +27,8 @@ void interp_cache_flush(InterpCache *c);
 InterpThread *interp_thread_new(InterpCache *c);
 void interp_thread_free(InterpThread *t);
 
+/* Ends the instruction at hand with env->trap; for Mmu.fault. */
+_Noreturn void interp_fault(InterpThread *t, Env *env);
 /* As exec_run and exec_host_fault. */
 TrapKind interp_run(InterpThread *t, Env *env);
 bool interp_host_fault(InterpThread *t, Env *env, int sig, siginfo_t *info,

@@ -5,16 +5,16 @@
  * so it stays good when mappings change; only the jump cache has to forget then.
  */
 #include <string.h>
+#include "accel_interp.h"
 #include "tb.h"
 
 extern _Noreturn void host_abandon(Env *env);
 
 /* ---- faults found in C ---- */
 
-/* Env.mmu.fault: the instruction at hand ends with env->trap. */
-static _Noreturn void fault(Env *env)
+/* The instruction of generated code that is under way ends. */
+static _Noreturn void code_fault(Cache *c, Env *env)
 {
-    Cache *c = env->cache;
     u32 site = env->mmu->site ? (u32)env->mmu->site
                               : (u32)(env->call_site - 1 - (u64)(uintptr_t)c->exec);
     const Tb *tb = tb_at(c, site);
@@ -25,6 +25,23 @@ static _Noreturn void fault(Env *env)
     canon_apply(env->g, due);
     env->call_site = env->mmu->site = 0;
     host_abandon(env);
+}
+
+/* Env.mmu.fault: the instruction at hand ends with env->trap. */
+static _Noreturn void fault(Env *env)
+{
+    Cache *c = env->cache;
+
+    if (c->interp)
+        interp_fault(env->thread->interp, env);
+    code_fault(c, env);
+}
+
+HelperFn *const *system_misses(const Env *env)
+{
+    u32 first = env->cache->guest->regs.n_helpers + OP_tlb_r1;
+
+    return env->cache->options.system ? (HelperFn *const *)&env->helpers[first] : NULL;
 }
 
 void cache_serve(Env *env) { env->mmu->fault = fault; }

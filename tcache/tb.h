@@ -210,6 +210,8 @@ bool system_key(const Cache *c, Env *env, TbKey *key, u64 *second);
 Tb *system_find_joint(Cache *c, TbKey key, u64 second); /* lock held; NULL: none */
 /* The source of the code at key.  False: env->trap. */
 bool system_source(const Cache *c, Env *env, TbKey key, Source *s);
+/* InterpRun.miss and StepRun.miss; NULL: no system. */
+HelperFn *const *system_misses(const Env *env);
 void system_join(Source *s);              /* reads the two halves, again */
 void system_keep_joint(Cache *c, Tb *tb); /* instead of tb_insert */
 

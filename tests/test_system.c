@@ -139,6 +139,8 @@ Test(hart, traces) { run((CacheOptions){.hot = 20}); }
 Test(hart, default_) { run((CacheOptions){0}); }
 Test(hart, baseline) { run((CacheOptions){.no_v3 = true}); }
 Test(hart, small_cache) { run((CacheOptions){.code_size = 1}); }
+Test(hart, interp) { run((CacheOptions){.interp = true}); }
+Test(hart, interp_one) { run((CacheOptions){.interp = true, .max_insns = 1}); }
 Test(hart, one_insn) { run((CacheOptions){.max_insns = 1, .hot = HOT_NEVER}); }
 
 /* ---- the bus ---- */

@@ -71,7 +71,7 @@ static void csr_written(Dis *d, u32 csr)
 static bool csr_any(Dis *d, const Arg *a, u32 how, Val source)
 {
     u32 csr = (u32)a->imm;
-    Val old = a->rd ? a->rd : VAL_NONE;
+    Val old = x_out(d, a->rd);
 
     how |= a->rd || how != CSR_SWAP ? CSR_READS : 0;
     how |= a->rs1 || (how & CSR_HOW) == CSR_SWAP ? CSR_WRITES : 0;
