@@ -312,7 +312,6 @@ static void emit_check(Emit *e, u32 stale)
         u32 n, load;
     } widths[] = {{8, OP_ld64}, {4, OP_ld32u}, {2, OP_ld16u}};
     const EmitTask *t = e->t;
-    i64 source = t->mmu ? (i64)(uintptr_t)t->check_bytes : (i64)e->ir->insns[0].pc;
     u32 done = 0;
 
     for (u32 w = 0; w < ARRAY_SIZE(widths); w++)
@@ -320,7 +319,7 @@ static void emit_check(Emit *e, u32 stale)
             u64 bytes = 0;
 
             memcpy(&bytes, t->check_bytes + done, widths[w].n);
-            put_const(e, HOST_RAX, source + done);
+            put_const(e, HOST_RAX, t->check_at + done);
             put2(e, widths[w].load, FORM_rri, HOST_RAX, HOST_RAX, 0);
             put_const(e, HOST_RCX, (i64)bytes);
             put(e, OP_bne, FORM_brr, (u8[]){HOST_RAX, HOST_RCX}, 0, 0);

@@ -445,7 +445,8 @@ typedef struct EmitTask {
     bool statistics; /* count in Env.entered and Env.jumps */
     i32 tally; /* 0, or where runs and rounds are counted: u64s, from ENV_BIAS... */
     i32 exit_tally; /* and each exit taken; then exits go through code of their own */
-    u32 check_len;  /* on entry compare so many bytes at the first instruction */
+    u32 check_len;  /* on entry compare so many bytes ... */
+    i64 check_at;   /* ... at this guest address; mmu: host address ... */
     const u8 *check_bytes; /* with these; leave with EXIT_STALE | block if not equal */
     bool notes;            /* fill in op_at, for out_asm */
     u32 n_helpers;         /* helper index of op 0's meaning */

@@ -292,6 +292,8 @@ bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
     t->loops = tb->loops;
     t->head_pc = tb->pc;
     t->check_len = check;
+    t->check_at =
+        t->mmu ? (i64)(uintptr_t)space_host(&c->source.view, tb->pc) : (i64)tb->pc;
     t->check_bytes = space_host(c->source.space, tb->pc);
     t->tally = c->explain ? exec_tally_at(c, 2 * t->block) : 0;
     t->exit_tally = c->explain ? exec_tally_at(c, 2 * c->max_tbs + c->n_exits) : 0;

@@ -275,6 +275,7 @@ static bool emit(Runner *r, const Case *c, const Ir *ir)
     t->head_pc = c->head_pc;
     t->loops = c->loops;
     t->check_len = c->check_len;
+    t->check_at = (i64)ir->insns[0].pc;
     t->check_bytes = c->start.memory + ir->insns[0].pc;
     t->n_helpers = emit_guest.n_helpers;
     cover_begin();

@@ -255,6 +255,7 @@ static void emit(const Head *h, const Ir *what)
                       .loops = h->trace,
                       .head_pc = start.env.pc,
                       .check_len = h->trace || !(h->seed & 16) ? 0 : ir->insns[0].len,
+                      .check_at = (i64)ir->insns[0].pc,
                       .check_bytes = start.window + ir->insns[0].pc,
                       .counter = BUFFER - 64,
                       .n_helpers = guest_riscv64.regs.n_helpers};

@@ -356,6 +356,25 @@ after_user:
         li      t0, 3 << 13
         csrs    sstatus, t0
 
+        # ---- code that is changed again and again, beside other code ----
+        step    21
+        la      t1, hot_code
+        li      s9, 200
+6:      slli    t0, s9, 20
+        li      t2, 0x513               # addi a0, zero, s9
+        or      t0, t0, t2
+        sw      t0, 0(t1)
+        fence.i
+        jalr    t1
+        bne     a0, s9, fail
+        jalr    t1
+        bne     a0, s9, fail
+        la      t0, hot_other
+        jalr    t0
+        same    a0, 7
+        addi    s9, s9, -1
+        bnez    s9, 6b
+
         # ---- LR/SC and AMO through the tables ----
         step    18
         li      t0, 0x1000
@@ -441,6 +460,17 @@ s_irq:  addi    s8, s8, 1
 fp_leaf:
         fadd.d  fa0, fa0, fa0
         ret
+
+        .balign 4096
+        .option push
+        .option norvc
+hot_code:
+        li      a0, 0
+        ret
+hot_other:
+        li      a0, 7
+        ret
+        .option pop
 
         .balign 4096
 code_one:
