@@ -49,7 +49,10 @@ bool cache_stop_at(Cache *c, u64 pc, bool stop)
     if (space_stops(c->space, pc) != stop)
         ok = change_stops(c->space, pc, stop);
     pthread_mutex_unlock(&c->lock);
-    cache_drop(c, pc, 1);
+    if (c->options.system) /* it is a virtual address */
+        cache_flush(c);
+    else
+        cache_drop(c, pc, 1);
     return ok;
 }
 
@@ -68,7 +71,9 @@ typedef struct OneInsn {
 
 struct Stepper {
     Ir *ir;
-    Space space; /* the cache's, without stops */
+    Space space;       /* the cache's, without stops */
+    Source source;     /* of a system's code */
+    const Space *from; /* where the instruction at hand is read from */
     InterpRun run;
     volatile bool inside;         /* guest memory is read or written */
     const OneInsn *volatile insn; /* what runs; NULL: it is being read */
@@ -126,13 +131,13 @@ static u32 read_insn(Stepper *s, const Cache *c, TbKey key, const Space *space)
 /* The same from a copy of its bytes, as another thread may be writing them. */
 static u32 read_still(Stepper *s, const Cache *c, TbKey key, u8 bytes[LONGEST])
 {
-    Space still = s->space;
+    Space still = *s->from;
     u32 len = read_insn(s, c, key, &still), had = 0;
 
     still.base = (u8 *)((uintptr_t)bytes - key.pc);
     while (len > had) {
         had = len;
-        memcpy(bytes, space_host(&s->space, key.pc), had);
+        memcpy(bytes, space_host(s->from, key.pc), had);
         len = read_insn(s, c, key, &still);
     }
     return len;
@@ -156,15 +161,35 @@ static void insn_make(Stepper *s, const Cache *c, TbKey key, OneInsn *i)
     i->len = len;
 }
 
-/* The instruction at env->pc, as memory is now. */
+/* What env->pc stands for, and where it is read from; false: env->trap. */
+static bool find_source(Stepper *s, Env *env, TbKey *key)
+{
+    Cache *c = env->cache;
+    u64 second;
+
+    *key = (TbKey){env->pc, env->key_flags};
+    s->from = &s->space;
+    if (!c->options.system)
+        return true;
+    if (!system_key(c, env, key, &second) || !system_source(c, env, *key, &s->source))
+        return false;
+    s->source.view.n_stops = 0;
+    s->from = &s->source.view;
+    return true;
+}
+
+/* The instruction at env->pc, as memory is now; NULL: env->trap. */
 static const OneInsn *insn_at(Stepper *s, Env *env)
 {
-    TbKey key = {env->pc, env->key_flags};
-    OneInsn *i = &s->recent[(key.pc >> 1) % RECENT];
+    OneInsn *i;
+    TbKey key;
 
+    if (!find_source(s, env, &key))
+        return NULL;
+    i = &s->recent[(key.pc >> 1) % RECENT];
     if (i->len == 0 || i->key.pc != key.pc || i->key.flags != key.flags ||
-        !space_check(&s->space, key.pc, i->len, PAGE_EXEC) ||
-        memcmp(i->bytes, space_host(&s->space, key.pc), i->len))
+        !space_check(s->from, key.pc, i->len, PAGE_EXEC) ||
+        memcmp(i->bytes, space_host(s->from, key.pc), i->len))
         insn_make(s, env->cache, key, i);
     return i;
 }
@@ -186,6 +211,8 @@ static TrapKind run_insn(Stepper *s, Env *env)
     const IrExit *x;
 
     s->insn = insn_at(s, env);
+    if (!s->insn)
+        return env->trap.kind;
     if (log_on(LOG_EXEC | LOG_CPU))
         exec_log(env, false);
     interp_block(env, &s->insn->code, &s->run);
@@ -230,7 +257,8 @@ TrapKind exec_step(Env *env, Access *access)
     Stepper *s = stepper_of(env);
     TrapKind kind;
 
-    s->run.limit = s->space.size;
+    s->run.miss = system_misses(env);
+    s->run.limit = s->run.miss ? 0 : s->space.size;
     s->insn = NULL;
     env->trap.kind = TRAP_NONE;
     if (sigsetjmp(s->fault, 0) == 0) {
@@ -250,6 +278,12 @@ TrapKind exec_step(Env *env, Access *access)
 }
 
 /* ---- faults of it ---- */
+
+void step_fault(Env *env)
+{
+    if (env->thread->stepper && env->thread->stepper->inside)
+        siglongjmp(env->thread->stepper->fault, 1);
+}
 
 /* Where a handler returns to: the signal mask as before, the stack below the fault. */
 static _Noreturn void land(Stepper *s) { siglongjmp(s->fault, 1); }
@@ -277,7 +311,8 @@ static bool write_to_code(Env *env, u64 addr, const siginfo_t *info, bool write)
 bool step_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
 {
     Stepper *s = env->thread->stepper;
-    u64 addr = (u64)(uintptr_t)info->si_addr - env->base;
+    const Cache *c = env->cache;
+    u64 addr = (u64)(uintptr_t)info->si_addr - (u64)(uintptr_t)c->space->base;
     bool write = context->uc_mcontext.gregs[REG_ERR] & 2;
     int code = info->si_code == SI_KERNEL ? SEGV_MAPERR : info->si_code;
 
@@ -286,6 +321,8 @@ bool step_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
         return false;
     if (sig == SIGSEGV && write_to_code(env, addr, info, write))
         return true;
+    if (c->options.system)
+        return false;
     if (!s->insn)
         addr = env->pc; /* code that cannot be read */
     else if (addr - s->run.addr >= sizeof(u64))

@@ -32,6 +32,7 @@ static _Noreturn void fault(Env *env)
 {
     Cache *c = env->cache;
 
+    step_fault(env);
     if (c->interp)
         interp_fault(env->thread->interp, env);
     code_fault(c, env);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "../tcache/tcache.h"
 #include "../translate/riscv64/priv.h"
@@ -123,15 +124,20 @@ static void machine_run(Machine *m)
     }
 }
 
+static void must_be_done(const Machine *m)
+{
+    cr_assert(m->done, "it did not end; pc 0x%llx, step %llu",
+              (unsigned long long)m->env->pc, (unsigned long long)m->env->g[27]);
+    cr_assert_eq(m->result, 0, "step %llu failed", (unsigned long long)m->result);
+}
+
 static void run(CacheOptions options)
 {
     static Machine m;
 
     machine_boot(&m, options);
     machine_run(&m);
-    cr_assert(m.done, "it did not end; pc 0x%llx, step %llu",
-              (unsigned long long)m.env->pc, (unsigned long long)m.env->g[27]);
-    cr_assert_eq(m.result, 0, "step %llu failed", (unsigned long long)m.result);
+    must_be_done(&m);
 }
 
 Test(hart, blocks) { run((CacheOptions){.hot = HOT_NEVER}); }
@@ -142,6 +148,56 @@ Test(hart, small_cache) { run((CacheOptions){.code_size = 1}); }
 Test(hart, interp) { run((CacheOptions){.interp = true}); }
 Test(hart, interp_one) { run((CacheOptions){.interp = true, .max_insns = 1}); }
 Test(hart, one_insn) { run((CacheOptions){.max_insns = 1, .hot = HOT_NEVER}); }
+
+/* ---- one instruction after another, as a debugger steps ---- */
+
+static void step_once(Machine *m)
+{
+    TrapKind kind;
+
+    if (atomic_exchange(&m->env->request, 0) && hart_interrupt(m->env))
+        return;
+    kind = exec_step(m->env, NULL);
+    if (kind == TRAP_REQUEST)
+        hart_interrupt(m->env);
+    else if (kind != TRAP_NONE)
+        hart_trap(m->env);
+}
+
+static void step(CacheOptions options)
+{
+    static Machine m;
+
+    machine_boot(&m, options);
+    while (!m.done && m.traps++ < TOO_LONG)
+        step_once(&m);
+    must_be_done(&m);
+}
+
+Test(hart, steps) { step((CacheOptions){0}); }
+Test(hart, steps_interp) { step((CacheOptions){.interp = true}); }
+
+static void on_alarm(int sig) { exec_request(running); }
+
+/* Some instructions as code, some stepped: code is seen to change either way. */
+Test(hart, steps_now_and_then)
+{
+    static Machine m;
+
+    machine_boot(&m, (CacheOptions){.hot = 20});
+    signal(SIGALRM, on_alarm);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 50}, {0, 50}}, NULL);
+    while (!m.done && m.traps++ < TOO_LONG) {
+        for (u32 i = 0; i < m.traps % 64 && !m.done; i++)
+            step_once(&m);
+        if (!m.done && exec_run(m.env) == TRAP_REQUEST)
+            hart_interrupt(m.env);
+        else
+            hart_trap(m.env);
+    }
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, NULL);
+    must_be_done(&m);
+}
 
 /* ---- the bus ---- */
 
