@@ -18,11 +18,6 @@ Cpu *cpu_current(void) { return running; }
 
 /* ---- waking ---- */
 
-static void futex_wait(_Atomic u32 *word, u32 value)
-{
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
-}
-
 static void futex_wake(_Atomic u32 *word)
 {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
@@ -30,16 +25,33 @@ static void futex_wake(_Atomic u32 *word)
 
 void cpu_kick(Cpu *cpu)
 {
+    Cpu *sleeper = cpu->machine->turns ? &cpu->machine->cpu[0] : cpu;
+
     exec_request(cpu->env);
-    atomic_fetch_add(&cpu->kicks, 1);
-    if (atomic_load(&cpu->waiting))
-        futex_wake(&cpu->kicks);
+    atomic_fetch_add(&sleeper->kicks, 1);
+    if (atomic_load(&sleeper->asleep))
+        futex_wake(&sleeper->kicks);
+}
+
+u64 cpu_sleep(Cpu *cpu, u32 kicks, u64 ns)
+{
+    const struct timespec most = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    gint64 began = g_get_monotonic_time();
+
+    atomic_store(&cpu->asleep, true);
+    syscall(SYS_futex, &cpu->kicks, FUTEX_WAIT_PRIVATE, kicks, ns ? &most : NULL, NULL,
+            0);
+    atomic_store(&cpu->asleep, false);
+    return (u64)(g_get_monotonic_time() - began) * 1000;
 }
 
 void cpu_start(Cpu *cpu)
 {
+    Machine *m = cpu->machine;
+
     atomic_store(&cpu->halted, false);
-    g_cond_signal(&cpu->wake);
+    cpu_kick(cpu);
+    g_cond_signal(&m->cpu[m->turns ? 0 : cpu->id].wake);
 }
 
 void cpus_kick(Machine *m)
@@ -110,7 +122,7 @@ void cpu_call(Cpu *from, u64 cpus, void (*f)(Cpu *cpu, void *arg), void *arg)
 
         if (!(cpus >> i & 1))
             continue;
-        if (to == from || m->options->single_thread) {
+        if (to == from || m->turns) {
             f(to, arg);
             continue;
         }
@@ -119,14 +131,9 @@ void cpu_call(Cpu *from, u64 cpus, void (*f)(Cpu *cpu, void *arg), void *arg)
         post(to, &calls[i]);
     }
     while ((now = atomic_load(&left))) {
-        u32 kicks = atomic_load(&from->kicks);
-
-        atomic_store(&from->waiting, true);
-        serve_calls(from);
-        if (atomic_load(&left) && kicks == atomic_load(&from->kicks))
-            syscall(SYS_futex, &left, FUTEX_WAIT_PRIVATE, now,
-                    &(struct timespec){.tv_nsec = 100000}, NULL, 0);
-        atomic_store(&from->waiting, false);
+        serve_calls(from); /* they may wait for us */
+        syscall(SYS_futex, &left, FUTEX_WAIT_PRIVATE, now,
+                &(struct timespec){.tv_nsec = 50000}, NULL, 0);
     }
 }
 
@@ -136,14 +143,14 @@ static void wait_for_interrupt(Cpu *cpu)
 {
     const BoardType *board = cpu->machine->board;
     u32 kicks = atomic_load(&cpu->kicks);
-    u64 began = machine_clock(cpu->machine);
 
     atomic_store(&cpu->waiting, true);
+    if (cpu->machine->turns) /* it does not get one until it wakes */
+        return;
     if (!board->wakes(cpu) && !atomic_load(&cpu->calls) &&
         !atomic_load(&cpu->attention))
-        futex_wait(&cpu->kicks, kicks);
+        cpu->idle_ns += cpu_sleep(cpu, kicks, 0);
     atomic_store(&cpu->waiting, false);
-    cpu->idle_ns += machine_clock(cpu->machine) - began;
 }
 
 /* ---- parking ---- */
@@ -155,23 +162,48 @@ static bool may_run(const Cpu *cpu)
     return !m->held && m->run == RUN_RUNNING && !cpu->halted;
 }
 
-/* Lock held: returns when the CPU may run; false: the machine is quitting. */
-static bool park(Cpu *cpu)
+/* One look, lock held: true: the CPU is parked. */
+static bool parks(Cpu *cpu)
+{
+    const Machine *m = cpu->machine;
+
+    atomic_store(&cpu->attention, false);
+    cpu->parked = m->quit || !may_run(cpu);
+    return cpu->parked;
+}
+
+static void wait_parked(Cpu *cpu)
 {
     Machine *m = cpu->machine;
 
-    atomic_store(&cpu->attention, false);
-    while (!m->quit && !may_run(cpu)) {
-        cpu->parked = true;
-        g_cond_broadcast(&m->parked);
-        atomic_store(&cpu->parked_asleep, true);
-        if (!atomic_load(&cpu->calls))
-            g_cond_wait(&cpu->wake, &m->lock);
-        atomic_store(&cpu->parked_asleep, false);
-        atomic_store(&cpu->attention, false);
-        serve_calls(cpu);
+    g_cond_broadcast(&m->parked);
+    atomic_store(&cpu->parked_asleep, true);
+    if (!atomic_load(&cpu->calls))
+        g_cond_wait(&cpu->wake, &m->lock);
+    atomic_store(&cpu->parked_asleep, false);
+    serve_calls(cpu);
+}
+
+/* Lock held: returns when the CPU may run; false: the machine is quitting. */
+static bool park(Cpu *cpu)
+{
+    while (parks(cpu) && !cpu->machine->quit)
+        wait_parked(cpu);
+    g_cond_broadcast(&cpu->machine->parked);
+    return !cpu->machine->quit;
+}
+
+bool cpus_park(Machine *m)
+{
+    for (;;) {
+        u32 running = 0;
+
+        for (u32 i = 0; i < m->n_cpus; i++)
+            running += !parks(&m->cpu[i]);
+        if (m->quit || running)
+            break;
+        wait_parked(&m->cpu[0]);
     }
-    cpu->parked = m->quit;
     g_cond_broadcast(&m->parked);
     return !m->quit;
 }
@@ -200,8 +232,7 @@ static void cpu_step(Cpu *cpu)
     debug_stop(cpu, TRAP_NONE);
 }
 
-/* One stay in generated code and what it ended with. */
-static void cpu_go(Cpu *cpu)
+void cpu_go(Cpu *cpu)
 {
     const BoardType *board = cpu->machine->board;
     TrapKind kind = exec_run(cpu->env);
@@ -218,7 +249,9 @@ static void cpu_go(Cpu *cpu)
         board->interrupt(cpu);
 }
 
-static void thread_begin(Machine *m)
+void cpu_run_as(Cpu *cpu) { running = cpu; }
+
+void cpu_thread_begin(void)
 {
     stack_t stack = {.ss_size = 1 << 16};
 
@@ -231,8 +264,8 @@ static gpointer cpu_thread(gpointer data)
     Cpu *cpu = data;
     Machine *m = cpu->machine;
 
-    thread_begin(m);
-    running = cpu;
+    cpu_thread_begin();
+    cpu_run_as(cpu);
     cpu->tid = gettid();
     exec_thread_begin(cpu->env);
     g_mutex_lock(&m->lock);
@@ -267,11 +300,12 @@ bool cpus_create(Machine *m)
 
 void cpus_begin(Machine *m)
 {
-    for (u32 i = 0; i < m->n_cpus; i++) {
+    for (u32 i = 0; i < (m->turns ? 1 : m->n_cpus); i++) {
         char name[16];
 
         g_snprintf(name, sizeof name, "cpu %u", i);
-        m->cpu[i].thread = g_thread_new(name, cpu_thread, &m->cpu[i]);
+        m->cpu[i].thread =
+            g_thread_new(name, m->turns ? turns_thread : cpu_thread, &m->cpu[i]);
     }
 }
 

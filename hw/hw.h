@@ -24,6 +24,7 @@ typedef struct State State;
 typedef struct Timer Timer;
 typedef struct MachineOptions MachineOptions;
 typedef struct Loop Loop;
+typedef struct Turns Turns;
 typedef struct CpuCall CpuCall;
 
 enum { MAX_CPUS = 8 };
@@ -116,8 +117,8 @@ typedef struct Cpu {
     bool parked; /* not in exec_run, and does not go there while CPUs are held */
     _Atomic bool halted; /* not started (hart state management): its own thread sets
                             it, others clear it (cpu_start) */
-    _Atomic bool waiting, parked_asleep; /* in WFI; in park */
-    _Atomic bool attention;              /* look at Machine.held, run, quit */
+    _Atomic bool waiting, asleep, parked_asleep; /* in WFI; its thread: in a wait */
+    _Atomic bool attention;                      /* look at Machine.held, run, quit */
     _Atomic u32 kicks;
     CpuCall *_Atomic calls;
     u64 idle_ns;      /* spent in WFI */
@@ -175,6 +176,7 @@ struct Machine {
                           guest's.  For EVENT_RESET and EVENT_SHUTDOWN, NULL after */
     GPtrArray *listeners;
     Loop *loop;
+    Turns *turns;  /* all CPUs share a thread; NULL: each has one */
     Cpu *debugged; /* RUN_DEBUG: the one that met it */
 };
 extern Machine *machine_here; /* the process's one; for signal handlers */

@@ -23,6 +23,14 @@ void cpus_end(Machine *m);
 void cpus_free(Machine *m);
 void cpus_kick(Machine *m); /* all look at Machine.held, run, quit */
 bool cpus_parked(const Machine *m);
+/* One stay in generated code, and what it ended with. */
+void cpu_go(Cpu *cpu);
+void cpu_run_as(Cpu *cpu);   /* this thread is the CPU's now */
+void cpu_thread_begin(void); /* a thread that will run CPUs */
+/* All on one thread, lock held: until one may run; false: the machine is quitting. */
+bool cpus_park(Machine *m);
+/* Until a kick since kicks was read, or for ns (0: no limit); ns slept. */
+u64 cpu_sleep(Cpu *cpu, u32 kicks, u64 ns);
 /* Host faults of all threads, from now on. */
 void cpu_catch_faults(void);
 /* Code of a device, not of a guest, runs on this thread: how often nested. */
@@ -31,6 +39,20 @@ extern _Thread_local u32 cpu_in_device;
 /* ---- loop.c: timers and the event loop ---- */
 bool loop_init(Machine *m); /* false: errno */
 void loop_free(Machine *m);
-void loop_rearm(Machine *m); /* the clock has been stopped, started or set */
+u64 loop_next(const Machine *m); /* when the next timer is due; TIMER_OFF */
+void loop_fire(Machine *m);      /* all that are; lock held */
+void loop_rearm(Machine *m);     /* the clock has been stopped, started or set */
+
+/* ---- turns.c: CPUs on one thread ---- */
+void turns_new(Machine *m);
+gpointer turns_thread(gpointer first_cpu);
+/* -icount: the machine's clock. */
+u64 turns_clock(const Machine *m);
+void turns_clock_set(Machine *m, u64 now);
+void turns_shorten(Machine *m); /* a timer was set earlier; lock held */
+static inline bool turns_count(const Machine *m)
+{
+    return m->turns && m->options->icount >= 0;
+}
 
 #endif

@@ -42,6 +42,8 @@ u64 machine_clock(const Machine *m)
 
     if (stopped != CLOCK_RUNS)
         return stopped;
+    if (turns_count(m))
+        return turns_clock(m);
     return host_ns() - (u64)__atomic_load_n(&m->clock_shift, __ATOMIC_ACQUIRE);
 }
 
@@ -53,6 +55,8 @@ void machine_clock_stop(Machine *m)
 
 void machine_clock_set(Machine *m, u64 now, bool runs)
 {
+    if (turns_count(m))
+        turns_clock_set(m, now);
     __atomic_store_n(&m->clock_shift, (i64)(host_ns() - now), __ATOMIC_RELEASE);
     __atomic_store_n(&m->clock_stopped, runs ? CLOCK_RUNS : now, __ATOMIC_RELEASE);
     loop_rearm(m);
@@ -65,6 +69,10 @@ static void arm(Machine *m, u64 when)
     struct itimerspec at = {0};
 
     m->loop->armed = when;
+    if (turns_count(m)) {
+        turns_shorten(m);
+        return;
+    }
     if (when != TIMER_OFF && m->clock_stopped == CLOCK_RUNS) {
         u64 host = when + (u64)m->clock_shift;
 
@@ -78,13 +86,30 @@ static void arm(Machine *m, u64 when)
     timerfd_settime(m->loop->fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-void loop_rearm(Machine *m)
+u64 loop_next(const Machine *m)
 {
     u64 first = TIMER_OFF;
 
     for (u32 i = 0; i < m->loop->timers->len; i++)
         first = MIN(first, ((Timer *)m->loop->timers->pdata[i])->when);
-    arm(m, first);
+    return first;
+}
+
+void loop_rearm(Machine *m) { arm(m, loop_next(m)); }
+
+void loop_fire(Machine *m)
+{
+    u64 now = machine_clock(m);
+
+    for (u32 i = 0; i < m->loop->timers->len; i++) {
+        Timer *t = m->loop->timers->pdata[i];
+
+        if (t->when <= now) {
+            t->when = TIMER_OFF;
+            t->fire(t->ctx);
+        }
+    }
+    m->loop->armed = loop_next(m);
 }
 
 Timer *timer_new(Machine *m, void (*fire)(void *ctx), void *ctx)
@@ -114,20 +139,12 @@ void timer_set(Timer *t, u64 when)
 static gboolean on_timers(gint fd, GIOCondition condition, gpointer data)
 {
     Machine *m = data;
-    u64 count, now;
+    u64 count;
 
     if (read(fd, &count, sizeof count) < 0 && errno == EAGAIN)
         return G_SOURCE_CONTINUE;
     machine_lock(m);
-    now = machine_clock(m);
-    for (u32 i = 0; i < m->loop->timers->len; i++) {
-        Timer *t = m->loop->timers->pdata[i];
-
-        if (t->when <= now) {
-            t->when = TIMER_OFF;
-            t->fire(t->ctx);
-        }
-    }
+    loop_fire(m);
     loop_rearm(m);
     machine_unlock(m);
     return G_SOURCE_CONTINUE;

@@ -81,10 +81,13 @@ static bool insides_new(Machine *m, char **error)
     CacheOptions options = m->options->cache;
 
     options.system = true;
+    options.budget = m->options->icount >= 0;
     if (!loop_init(m)) {
         *error = g_strdup_printf("no timer: %s", strerror(errno));
         return false;
     }
+    if (m->options->single_thread || options.budget)
+        turns_new(m);
     if (!ram_new(m, error))
         return false;
     m->cache = cache_new(&options, m->board->guest, &m->space);
@@ -138,6 +141,7 @@ void machine_free(Machine *m)
         m->board->free(m);
     if (m->loop)
         loop_free(m);
+    g_free(m->turns);
     g_ptr_array_free(m->devices, TRUE);
     g_ptr_array_free(m->chardevs, TRUE);
     g_ptr_array_free(m->listeners, TRUE);

@@ -338,8 +338,14 @@ static void emit_way_in(Emit *e)
 
     if (t->statistics)
         put_count(e, ENV_OFF(entered));
+    if (t->budgeted) {
+        put_budget(e, ENV_OFF(budget), t->ir->n_insns, e->cold.at);
+        e->o = &e->cold;
+        put_exit_stub(e, EXIT_BUDGET | t->block);
+        e->o = &e->hot;
+    }
     if (t->counted) {
-        put_counter(e, t->counter, 0);
+        put_counter(e, t->counter, e->cold.at);
         e->o = &e->cold;
         put_exit_stub(e, EXIT_HOT | t->block);
         e->o = &e->hot;

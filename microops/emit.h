@@ -161,6 +161,7 @@ void put_jump_fix(Emit *e, FixKind kind, u32 to);
 void put_call_helper(Emit *e, u32 helper); /* by the call thunk */
 void put_count(Emit *e, i32 field);        /* one more in a field of Env */
 void put_counter(Emit *e, i64 counter, u32 cold);
+void put_budget(Emit *e, i32 field, u32 amount, u32 cold);
 void put_exit_stub(Emit *e, u32 number);
 void put_align(Emit *e, u32 to);
 void emit_write_rel(u8 *buffer, u32 at, u32 to);

@@ -85,6 +85,7 @@ typedef struct Env {
     const void *leave, *call; /* host code: back to C; a helper call */
     u64 call_site;            /* host address after the helper call under way; or 0 */
     const void *const *helpers;
+    i64 budget;         /* instructions left to run, where they are counted */
     u64 entered, jumps; /* blocks and indirect jumps run; only while counted */
     TlbEntry *tlb;      /* of the mode the CPU is in */
     u64 tlb_mask;       /* its size less one entry, in bytes */

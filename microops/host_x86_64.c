@@ -300,6 +300,16 @@ void put_counter(Emit *e, i64 counter, u32 cold)
     put_u32(e->o, 0);
 }
 
+void put_budget(Emit *e, i32 field, u32 amount, u32 cold)
+{
+    put_bytes(e->o, "\x48\x81\xad", 3); /* sub qword [rbp + field], amount */
+    put_u32(e->o, (u32)field);
+    put_u32(e->o, amount);
+    put_bytes(e->o, "\x0f\x88", 2); /* js cold */
+    emit_fix(e, e->o->at, FIX_COLD, cold);
+    put_u32(e->o, 0);
+}
+
 void put_exit_stub(Emit *e, u32 number)
 {
     put_bytes(e->o, "\xb8", 1); /* mov eax, number */

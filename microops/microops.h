@@ -420,8 +420,9 @@ typedef struct EmitThunks {
 
 /* Returned by generated code in place of an exit number. */
 enum {
-    EXIT_HOT = 0x20000000,   /* | block: its entry counter has run out */
-    EXIT_STALE = 0x40000000, /* | block: its source bytes have changed */
+    EXIT_HOT = 0x20000000,    /* | block: its entry counter has run out */
+    EXIT_STALE = 0x40000000,  /* | block: its source bytes have changed */
+    EXIT_BUDGET = 0x60000000, /* | block: Env.budget does not last for it */
     EXIT_KINDS = 0x60000000,
     EXIT_JUMP_MISS = 0x7ffffffe,
     EXIT_FAULT = 0x7fffffff, /* Env.trap is set */
@@ -442,6 +443,7 @@ typedef struct EmitTask {
     u64 head_pc;     /* exits to this pc jump to the block's own body */
     bool loops;      /* head_pc counts */
     bool mmu;        /* guest addresses go through Env.tlb; gs has base 0 */
+    bool budgeted;   /* take the instructions from Env.budget; leave with EXIT_BUDGET */
     bool statistics; /* count in Env.entered and Env.jumps */
     i32 tally; /* 0, or where runs and rounds are counted: u64s, from ENV_BIAS... */
     i32 exit_tally; /* and each exit taken; then exits go through code of their own */

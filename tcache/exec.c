@@ -420,6 +420,13 @@ static void promote(Cache *c, Env *env, u32 block)
     exec_unlock(c, env->thread);
 }
 
+static void out_of_budget(Env *env, const Tb *tb)
+{
+    env->pc = tb->pc;
+    env->budget = 0;
+    env->trap = (Trap){.kind = TRAP_REQUEST};
+}
+
 static u64 trap_address(const TbExit *x)
 {
     return x->next_page ? (x->pc & PAGE_MASK) + PAGE_SIZE : x->pc;
@@ -440,6 +447,10 @@ static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
     if ((number & EXIT_KINDS) == EXIT_HOT) {
         promote(c, env, number & ~EXIT_KINDS);
         return false;
+    }
+    if ((number & EXIT_KINDS) == EXIT_BUDGET) {
+        out_of_budget(env, &c->tbs[number & ~EXIT_KINDS]);
+        return true;
     }
     if ((number & EXIT_KINDS) == EXIT_STALE) {
         drop_stale(c, env, number & ~EXIT_KINDS);
@@ -630,6 +641,7 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     bool write = context->uc_mcontext.gregs[REG_ERR] & 2, helper;
     const Tb *tb;
     Canon due;
+    u32 begun;
 
     if (env->thread->stepper && step_host_fault(env, sig, info, context))
         return true;
@@ -655,7 +667,10 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     else if (!exec_in_code(c, rip))
         return false;
     tb = tb_at(c, (u32)(site - (u64)(uintptr_t)c->exec));
-    if (!tb || !tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc, &due))
+    if (!tb)
+        return false;
+    begun = tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc, &due);
+    if (!begun)
         return false;
     if (log_on(LOG_FAULT))
         log_printf("fault: signal %d at guest pc 0x%llx, host %p\n", sig,
@@ -669,6 +684,7 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     } else {
         set_trap(env, sig, info, write);
     }
+    env->budget += c->options.budget ? tb->n_insns - begun : 0;
     env->call_site = 0;
     if (env->mmu)
         env->mmu->site = 0;

@@ -287,6 +287,7 @@ bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
     t->n_helpers = c->guest->regs.n_helpers;
     t->plan = &c->plans[tb->plan];
     t->entry_plan = &c->plans[0];
+    t->budgeted = c->options.budget;
     t->statistics = c->timed;
     t->mmu = c->options.system;
     t->loops = tb->loops;

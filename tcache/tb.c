@@ -100,8 +100,8 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
     c->options = *options;
     if (!c->options.hot)
         c->options.hot = HOT_DEFAULT;
-    if (c->options.max_insns == 1)
-        c->options.hot = HOT_NEVER; /* a trace would be longer */
+    if (c->options.max_insns == 1 || options->budget)
+        c->options.hot = HOT_NEVER; /* a trace would be longer, and is left half way */
     c->guest = guest;
     c->space = space;
     pthread_mutex_init(&c->lock, NULL);
@@ -288,11 +288,13 @@ void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir)
     }
 }
 
-bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
+u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
 {
     const u8 *p = c->maps + tb->map;
     u32 at = tb->code;
     u64 here = tb->pc;
+
+    u32 begun = 0;
 
     *pc = tb->pc;
     *due = (Canon){0, 0};
@@ -311,8 +313,9 @@ bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
             break;
         *pc = here;
         *due = now;
+        begun++;
     }
-    return tb->n_insns;
+    return begun;
 }
 
 /* ---- figures ---- */

@@ -170,8 +170,9 @@ void *code_sparse(size_t size);
 /* ---- tb.c ---- */
 Tb *tb_find(Cache *c, u64 pc, u64 flags); /* no lock needed; NULL: none */
 Tb *tb_at(Cache *c, u32 offset);          /* whose code; NULL: nobody's */
-/* The guest pc that offset belongs to, and what is due there. */
-bool tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due);
+/* The guest pc that offset belongs to, and what is due there; how many instructions the
+ * block has begun by then, 0: offset is not in it. */
+u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due);
 void tb_insert(Cache *c, Tb *tb);
 void tb_drop(Cache *c, Tb *tb); /* lock held */
 void tb_page_add(Cache *c, u32 tb, u64 page);

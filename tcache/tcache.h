@@ -20,6 +20,9 @@ typedef struct CacheOptions {
                              0: the default; HOT_NEVER */
     bool no_v3;           /* baseline stencils even where the host has x86-64-v3 */
     bool interp;          /* run the micro-ops' meanings, generate no code */
+    bool budget;          /* count instructions: exec_run ends with TRAP_REQUEST when
+                             Env.budget, then 0, does not last for the next block;
+                             no traces */
     bool system;          /* virtual memory: Env.mmu */
     bool check;           /* do both, block by block, and compare */
     OpCode plant[2];      /* check: emit [1] where [0] is meant, to see that told */
