@@ -18,6 +18,8 @@ bool sifive_test_new(Machine *m, u64 base, char **error);
 bool fw_cfg_new(Machine *m, u64 base, char **error);
 /* One bank; its contents: -drive if=pflash,unit=, else blank. */
 bool pflash_new(Machine *m, u64 base, u64 size, u32 unit, char **error);
+/* That -drive's list (units that are not given are counted up); NULL: there is none. */
+Props *pflash_drive(const Machine *m, u32 unit);
 
 /* ---- boot.c: what is loaded ---- */
 

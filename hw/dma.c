@@ -37,3 +37,15 @@ bool dma_write(Machine *m, u64 phys, const void *from, u64 len)
     cpu_in_device--;
     return true;
 }
+
+bool dma_fill(Machine *m, u64 phys, u8 byte, u64 len)
+{
+    u8 *host = dma_ram(m, phys, len, true);
+
+    if (!host)
+        return false;
+    cpu_in_device++;
+    memset(host, byte, len);
+    cpu_in_device--;
+    return true;
+}

@@ -95,6 +95,7 @@ u8 *dma_ram(Machine *m, u64 phys, u64 len, bool write);
 /* False: not all of it is RAM, nothing was copied. */
 bool dma_read(Machine *m, u64 phys, void *to, u64 len);
 bool dma_write(Machine *m, u64 phys, const void *from, u64 len);
+bool dma_fill(Machine *m, u64 phys, u8 byte, u64 len);
 
 /* ---- machine.c: running, stopping, time ---- */
 

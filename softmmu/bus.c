@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Physical addresses of a board: RAM is the Space's pages that are mapped, all else is
- * devices' registers.  Who holds which lock around devices is the board's matter.
+ * Physical addresses of a board: RAM is the Space's pages that are mapped and can be
+ * written, all else is devices' registers (code may be run from mapped pages of those).
+ * Who holds which lock around devices is the board's matter.
  */
 #include <string.h>
 #include "softmmu.h"
@@ -44,8 +45,14 @@ const BusRegion *bus_find(const Bus *b, u64 phys)
 
 u8 *bus_ram(const Bus *b, u64 phys, u64 len)
 {
-    return space_check(b->space, phys, len, PAGE_MAPPED) ? space_host(b->space, phys)
-                                                         : NULL;
+    return space_check(b->space, phys, len, PAGE_MAPPED | PAGE_WRITE)
+               ? space_host(b->space, phys)
+               : NULL;
+}
+
+bool bus_code(const Bus *b, u64 phys)
+{
+    return space_check(b->space, phys & PAGE_MASK, PAGE_SIZE, PAGE_MAPPED | PAGE_EXEC);
 }
 
 /* The register's region, if it takes accesses of this width there. */

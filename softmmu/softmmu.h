@@ -80,7 +80,7 @@ typedef struct BusRegion {
 } BusRegion;
 
 typedef struct Bus {
-    Space *space; /* RAM: its pages that have PAGE_MAPPED */
+    Space *space; /* RAM: its pages that have PAGE_MAPPED and PAGE_WRITE */
     u32 n;
     BusRegion region[BUS_REGIONS]; /* by address */
 } Bus;
@@ -89,6 +89,8 @@ bool bus_add(Bus *b, const BusRegion *region); /* false: overlaps, or too many *
 const BusRegion *bus_find(const Bus *b, u64 phys);
 /* Host address of RAM; NULL: not all of it is. */
 u8 *bus_ram(const Bus *b, u64 phys, u64 len);
+/* May code be run from this page: RAM, or what a device shows there? */
+bool bus_code(const Bus *b, u64 phys);
 /* RAM or registers; false: nobody there takes such an access. */
 bool bus_read(const Bus *b, u64 phys, u32 width, u64 *value);
 bool bus_write(const Bus *b, u64 phys, u32 width, u64 value);

@@ -58,7 +58,7 @@ static bool fetch(Env *env, u64 pc, u64 *phys)
         env->trap.kind = TRAP_FETCH;
         return false;
     }
-    if (!bus_ram(env->mmu->bus, page.phys & PAGE_MASK, PAGE_SIZE)) {
+    if (!bus_code(env->mmu->bus, page.phys)) {
         env->trap = (Trap){.kind = TRAP_FETCH, .code = MMU_NO_DEVICE, .addr = pc};
         return false;
     }
