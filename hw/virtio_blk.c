@@ -327,6 +327,8 @@ static void *work(void *ctx)
         machine_lock(m);
         batch_end(b, n);
         b->busy = false;
+        if (m->held) /* perhaps until all is drained */
+            g_main_context_wakeup(m->io);
     }
     machine_unlock(m);
     return NULL;

@@ -260,6 +260,26 @@ static void mmio_write(Device *d, u64 offset, u64 value, u32 width)
         write32(v, offset, value);
 }
 
+/* ---- queues of which nobody was told: a stopped machine's, a loaded one's ---- */
+
+static void look_at_all(void *ctx)
+{
+    Machine *m = ctx;
+
+    for (u32 i = 0; m->run == RUN_RUNNING && i < m->devices->len; i++) {
+        Device *d = m->devices->pdata[i];
+
+        if (d->type == &virtio_mmio && ((VirtioDevice *)d)->type)
+            queues_notify((VirtioDevice *)d);
+    }
+}
+
+static void on_event(void *ctx, MachineEvent event)
+{
+    if (event == EVENT_RESUME)
+        look_at_all(ctx);
+}
+
 /* ---- saved and loaded ---- */
 
 static void queue_state(VirtioDevice *v, VirtQueue *q, State *s)
@@ -304,6 +324,8 @@ static void mmio_state(Device *d, State *s)
         queue_state(v, &v->queue[i], s);
     if (v->type->state)
         v->type->state(v, s);
+    if (s->loading)
+        io_call(d->machine, look_at_all, d->machine);
 }
 
 static bool mmio_drained(Device *d)
@@ -355,21 +377,6 @@ const DeviceType virtio_mmio = {
     .info = mmio_info,
     .free = mmio_free,
 };
-
-/* A stopped machine's queues may hold what was not looked at; a loaded one's too. */
-static void on_event(void *ctx, MachineEvent event)
-{
-    Machine *m = ctx;
-
-    if (event != EVENT_RESUME)
-        return;
-    for (u32 i = 0; i < m->devices->len; i++) {
-        Device *d = m->devices->pdata[i];
-
-        if (d->type == &virtio_mmio && ((VirtioDevice *)d)->type)
-            queues_notify((VirtioDevice *)d);
-    }
-}
 
 void virtio_slots(Machine *m, u64 base, u64 stride, u32 first_irq)
 {
