@@ -25,68 +25,16 @@ static void start_logs(const Options *o)
         log_mask |= LOG_NOCHAIN; /* every instruction is to be seen */
 }
 
-static OpCode op_named(const char *name, size_t n)
-{
-    for (u32 i = 0; i < OP_COUNT; i++)
-        if (strlen(op_desc[i].name) == n && !strncmp(op_desc[i].name, name, n))
-            return (OpCode)i;
-    fatal(1, "-accel: there is no micro-op %.*s", (int)n, name);
-}
-
-static bool same_operands(const OpDesc *a, const OpDesc *b)
-{
-    return a->out == b->out && !memcmp(a->in, b->in, sizeof a->in) &&
-           a->has_imm == b->has_imm && a->has_exit == b->has_exit;
-}
-
-/* plant=OP:OP[@PASS], two ops of one kind. */
-static void plant(CacheOptions *c, const char *text)
-{
-    size_t from = strcspn(text, ":"), to = strcspn(text + from, "@");
-    const char *pass = strchr(text, '@');
-
-    if (!text[from] || to < 2)
-        fatal(1, "-accel: plant=OP:OP[@PASS] is wanted");
-    c->plant[0] = op_named(text, from);
-    c->plant[1] = op_named(text + from + 1, to - 1);
-    c->plant_in = pass ? strdup(pass + 1) : NULL;
-    if (!same_operands(&op_desc[c->plant[0]], &op_desc[c->plant[1]]))
-        fatal(1, "-accel: plant=%s: their operands differ", text);
-}
-
-/* One OPT=VAL of -accel. */
-static void accel_option(CacheOptions *c, const char *text)
-{
-    if (c->check && !strncmp(text, "plant=", 6))
-        plant(c, text + 6);
-    else if (!strcmp(text, "v3=off"))
-        c->no_v3 = true;
-    else if (!strcmp(text, "hot=0"))
-        c->hot = HOT_NEVER;
-    else if (!strncmp(text, "hot=", 4) && text[4])
-        c->hot = MIN(strtoul(text + 4, NULL, 0), (unsigned long)HOT_NEVER);
-    else if (strcmp(text, "v3=on"))
-        fatal(1, "-accel: %s is unknown", text);
-}
-
 static CacheOptions cache_options(const Options *o)
 {
     CacheOptions c = {.code_size = o->tb_size,
                       .max_insns = o->one_insn,
                       .perfmap = o->perfmap,
                       .jitdump = o->jitdump};
-    char *copy = strdup(o->accel ? o->accel : "jit"), *rest = NULL;
-    char *name = strtok_r(copy, ",", &rest), *text;
+    char *error = cache_accel(&c, o->accel ? o->accel : "jit");
 
-    if (name && !strcmp(name, "interp"))
-        c.interp = true;
-    else if (name && !strcmp(name, "check"))
-        c.check = true;
-    else if (!name || strcmp(name, "jit"))
-        fatal(1, "-accel %s: jit, interp or check is wanted", o->accel);
-    while ((text = strtok_r(NULL, ",", &rest)))
-        accel_option(&c, text);
-    free(copy);
+    if (error)
+        fatal(1, "-accel %s", error);
     return c;
 }
 

@@ -50,6 +50,12 @@ typedef struct CacheStats {
     u64 compared, passed_by; /* blocks run both ways, and run without */
 } CacheStats;
 
+/* ---- accel.c: -accel's words ---- */
+
+/* "jit,v3=off", "interp", ... into options.  Returns what is wrong, one line, for
+ * free(); NULL: nothing. */
+char *cache_accel(CacheOptions *options, const char *text);
+
 /* ---- tb.c, code.c: the cache ---- */
 
 /* NULL: errno. */
