@@ -77,6 +77,8 @@ typedef struct Hart {
     u32 id;
     u8 priv;
     _Atomic u64 lines; /* mip's bits that devices hold */
+    _Atomic u64
+        posted; /* ... that other threads have set: mip's when it is next read */
     u64 mstatus, medeleg, mideleg, mie, mip, mtvec, mcounteren, mscratch, mepc, mcause,
         mtval, menvcfg, mcountinhibit;
     u64 stvec, scounteren, sscratch, sepc, scause, stval, satp, senvcfg, stimecmp;
@@ -103,6 +105,8 @@ bool hart_interrupt(Env *env);
 bool hart_wakes(const Env *env);
 /* A device's line to mip's bit: IRQ_*.  From any thread. */
 void hart_line(Env *env, u32 irq, bool level);
+/* Sets mip's bit once, for the guest to clear: IRQ_*.  From any thread. */
+void hart_post(Env *env, u32 irq);
 u64 hart_mip(const Hart *h);
 /* The instruction at hand raises the exception; from a helper. */
 _Noreturn void hart_raise(Env *env, u32 cause, u64 tval);

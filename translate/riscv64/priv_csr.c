@@ -99,10 +99,18 @@ static void write_sstatus(Env *env, u32 number, u64 v)
 #define M_IRQS (1ull << IRQ_MSI | 1ull << IRQ_MTI | 1ull << IRQ_MEI)
 #define S_IRQS (1ull << IRQ_SSI | 1ull << IRQ_STI | 1ull << IRQ_SEI)
 
-static u64 read_mip(Env *env, u32 number) { return hart_mip(hart_of(env)); }
+/* What is posted after this is not lost when the value read is written back. */
+static u64 read_mip(Env *env, u32 number)
+{
+    Hart *h = hart_of(env);
+
+    h->mip |= atomic_exchange(&h->posted, 0);
+    return hart_mip(h);
+}
+
 static u64 read_sip(Env *env, u32 number)
 {
-    return hart_mip(hart_of(env)) & hart_of(env)->mideleg;
+    return read_mip(env, number) & hart_of(env)->mideleg;
 }
 
 static void set_bits(Env *env, u64 *word, u64 value, u64 bits)
@@ -300,7 +308,7 @@ static void write_pmpaddr(Env *env, u32 number, u64 value)
 
 /* ---- the table ---- */
 
-enum { MISA = 0 };
+enum { CSR_SIP = 0x144, CSR_MIP = 0x344 };
 
 static u64 read_misa(Env *env, u32 number)
 {
@@ -397,7 +405,8 @@ u64 help_csr(Env *env, u64 number, u64 value, u64 how)
 
     need(env, c && (number >> 8 & 3) <= h->priv && !(writes && number >> 10 == 3) &&
                   !(is_fp((u32)number) && !(h->mstatus & MSTATUS_FS)));
-    if (how & CSR_READS || (how & CSR_HOW) != CSR_SWAP)
+    if (how & CSR_READS || (how & CSR_HOW) != CSR_SWAP || number == CSR_MIP ||
+        number == CSR_SIP)
         old = c->read ? c->read(env, (u32)number) : *word(h, c);
     if (!writes)
         return old;

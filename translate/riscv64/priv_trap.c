@@ -55,7 +55,7 @@ void hart_reset(Env *env, u64 pc)
     const HartBoard board = h->board;
     const Mmu mmu = h->mmu;
     u32 id = h->id;
-    u64 lines = h->lines;
+    u64 lines = atomic_load(&h->lines);
 
     *h = (Hart){.id = id, .board = board, .mmu = mmu, .priv = PRIV_M, .lines = lines};
     h->mstatus = MSTATUS_UXL | MSTATUS_SXL;
@@ -74,7 +74,7 @@ void hart_reset(Env *env, u64 pc)
 
 u64 hart_mip(const Hart *h)
 {
-    u64 mip = h->mip | atomic_load(&h->lines);
+    u64 mip = h->mip | atomic_load(&h->lines) | atomic_load(&h->posted);
 
     if (h->menvcfg & ENVCFG_STCE) {
         mip &= ~(1ull << IRQ_STI);
@@ -87,13 +87,20 @@ u64 hart_mip(const Hart *h)
 void hart_line(Env *env, u32 irq, bool level)
 {
     Hart *h = hart_of(env);
+    u64 bit = 1ull << irq;
 
-    if (level)
-        atomic_fetch_or(&h->lines, 1ull << irq);
-    else
-        atomic_fetch_and(&h->lines, ~(1ull << irq));
-    if (level)
+    if (!level)
+        atomic_fetch_and(&h->lines, ~bit);
+    else if (!(atomic_fetch_or(&h->lines, bit) & bit))
         h->board.request(env);
+}
+
+void hart_post(Env *env, u32 irq)
+{
+    Hart *h = hart_of(env);
+
+    atomic_fetch_or(&h->posted, 1ull << irq);
+    h->board.request(env);
 }
 
 bool hart_wakes(const Env *env)
