@@ -293,7 +293,6 @@ bool cpus_create(Machine *m)
         if (!cpu->env)
             return false;
         cpu->env->task = cpu;
-        cache_serve(cpu->env);
     }
     return true;
 }
