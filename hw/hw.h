@@ -172,6 +172,7 @@ struct Machine {
     i64 clock_shift;   /* from the machine's clock to CLOCK_MONOTONIC, ns */
     u64 clock_stopped; /* what it shows while it stands still; else CLOCK_RUNS */
     bool quit, reset_wanted;
+    GBytes *fdt;       /* the device tree, as loaded */
     int status;        /* of the process */
     const char *asked; /* "host-qmp-quit": whose wish a reset or end is; NULL: the
                           guest's.  For EVENT_RESET and EVENT_SHUTDOWN, NULL after */
@@ -281,7 +282,7 @@ typedef struct ChardevInfo {
 } ChardevInfo;
 bool chardev_nth(const Machine *m, u32 n, ChardevInfo *info);
 
-/* ---- options.c: the command line ---- */
+/* ---- props.c: comma lists; options.c: the command line ---- */
 
 /* A comma list "first,key=value,key,...": doubled commas are commas; a key alone is
  * "on"; first stands for the key given to props_parse. */
@@ -297,6 +298,8 @@ const char *props_get(Props *p, const char *key); /* NULL: not there */
 bool props_u64(Props *p, const char *key, u64 *v,
                char **error); /* 1, 0x1, 1k, 1M, 1G */
 bool props_bool(Props *p, const char *key, bool *v, char **error); /* on off yes no */
+/* "512", "0x200", "1.5G"; without a letter: so many units. */
+bool number_parse(const char *text, u64 unit, u64 *v);
 /* The first key that nobody asked for; NULL: none.  For the last check. */
 const char *props_unused(const Props *p);
 
@@ -306,7 +309,7 @@ struct MachineOptions {
     const char *cpu;
     u64 ram_size;
     u32 n_cpus;
-    const char *bios, *kernel, *initrd, *append, *dtb, *dump_dtb, *load_state;
+    const char *bios, *kernel, *initrd, *append, *dtb, *dump_dtb, *load_state, *name;
     GPtrArray *drives, *devices, *netdevs, *nics, *chardevs, *serials, *monitors, *qmps,
         *gdbs, *fw_cfgs, *globals, *fsdevs, *virtfs; /* of const char *, as given */
     bool nographic, snapshot, no_reboot, no_shutdown, start_stopped, sandbox,
@@ -314,6 +317,10 @@ struct MachineOptions {
     i32 icount; /* shift; -1: none */
     CacheOptions cache;
 };
+
+/* The command line into o, which lives as long as the machine.  False: *error, one
+ * line. -help and the like end the process. */
+bool options_parse(MachineOptions *o, int argc, char **argv, char **error);
 
 /* ---- virtio.c, net.c, disk.c: see virtio.h, net.h, disk.h ---- */
 
