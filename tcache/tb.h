@@ -238,7 +238,8 @@ void exec_list_add(Cache *c, Thread *t); /* lock held */
 
 /* ---- debug.c ---- */
 void stepper_free(struct Stepper *s);
-/* Does not return in exec_step, whose instruction ends with env->trap; for Mmu.fault. */
+/* Does not return in exec_step, whose instruction ends with env->trap; for Mmu.fault.
+ */
 void step_fault(Env *env);
 /* As exec_host_fault; false: the thread is not in exec_step. */
 bool step_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context);
