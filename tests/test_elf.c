@@ -378,7 +378,7 @@ static void mutate(Image *m, uint64_t *state)
     }
 }
 
-Test(elf, mutations, .timeout = 200)
+Test(elf, mutations, .timeout = 900)
 {
     char what[32];
     Image m;

@@ -300,7 +300,7 @@ static const char *const packets[] = {
     "vFile:readlink:2f70726f632f73656c662f657865",
 };
 
-Test(gdb, random_packets, .timeout = 120)
+Test(gdb, random_packets, .timeout = 900)
 {
     Gdb *g = make_stub();
     GString *packet = g_string_new(NULL), *out = g_string_new(NULL);

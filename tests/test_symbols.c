@@ -242,7 +242,7 @@ static void walk(SymbolFile *f)
     symbol_file_free(f);
 }
 
-Test(symbols, every_length, .fini = clean, .timeout = 60)
+Test(symbols, every_length, .fini = clean, .timeout = 600)
 {
     Builder b = build();
 
@@ -250,7 +250,7 @@ Test(symbols, every_length, .fini = clean, .timeout = 60)
         walk(read_bytes(&b.image, size, NULL));
 }
 
-Test(symbols, damaged_bytes, .fini = clean, .timeout = 60)
+Test(symbols, damaged_bytes, .fini = clean, .timeout = 600)
 {
     const size_t headers = offsetof(TestElf, names);
     u32 seed = 1;
