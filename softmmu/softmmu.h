@@ -121,6 +121,8 @@ typedef struct Mmu {
     MmuWalk *walk;
     /* Ends the instruction at hand with env->trap; set by who runs the code. */
     void (*fault)(Env *env) __attribute__((noreturn));
+    /* The guest's tables were marked (A, D) at this host address; NULL: nobody asks. */
+    void (*marked)(Env *env, u64 *at, u64 before);
     Tlb tlb[MMU_MODES]; /* of the guest's modes, which differ in rights or tables */
     u32 mode;
     /* Where entries larger than a page were met, in each half of the addresses. */

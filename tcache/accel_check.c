@@ -124,13 +124,18 @@ void check_save(CheckState *s, const Env *env)
     s->res_addr = env->res_addr;
     s->res_value = env->res_value;
     s->mxcsr = env->mxcsr & MXCSR_GUEST;
+    if (env->mmu)
+        env->cache->guest->save(env, s->system);
 }
 
 void check_load(Env *env, const CheckState *s)
 {
     memcpy(env->g, s->g, sizeof s->g);
     memcpy(env->guest_state, s->guest_state, sizeof s->guest_state);
+    if (env->mmu)
+        env->cache->guest->load(env, s->system);
     env->key_flags = s->key_flags;
+    env_retag(env);
     env->res_addr = s->res_addr;
     env->res_value = s->res_value;
     env->mxcsr = (env->mxcsr & ~(u32)MXCSR_GUEST) | (u32)s->mxcsr;
@@ -138,43 +143,50 @@ void check_load(Env *env, const CheckState *s)
 
 /* ---- stores ---- */
 
-static void *host_of(const CheckRun *r, u64 addr)
-{
-    return (void *)(uintptr_t)(r->env->base + addr);
-}
-
 static CheckStore *store_at(const CheckRun *r, u32 i)
 {
     return &g_array_index(r->stores, CheckStore, i);
 }
 
-static __attribute__((no_sanitize_address)) u64 memory_now(const CheckRun *r,
-                                                           const CheckStore *s)
+static __attribute__((no_sanitize_address)) u64 memory_now(const CheckStore *s)
 {
     u64 now = 0;
 
     switch (s->size) { /* copies of a known size are one instruction */
-    case 8: memcpy(&now, host_of(r, s->addr), 8); break;
-    case 4: memcpy(&now, host_of(r, s->addr), 4); break;
-    case 2: memcpy(&now, host_of(r, s->addr), 2); break;
-    default: memcpy(&now, host_of(r, s->addr), 1); break;
+    case 8: memcpy(&now, s->host, 8); break;
+    case 4: memcpy(&now, s->host, 4); break;
+    case 2: memcpy(&now, s->host, 2); break;
+    default: memcpy(&now, s->host, 1); break;
     }
     return now;
+}
+
+void check_note(CheckRun *r, u64 addr, u8 *host, u8 size)
+{
+    CheckStore s = {.addr = addr, .host = host, .op = r->run.op, .size = size};
+
+    s.before = memory_now(&s);
+    g_array_append_val(r->stores, s);
+}
+
+void check_escape(CheckRun *r)
+{
+    r->fragile = false;
+    siglongjmp(r->escape, 1);
 }
 
 /* InterpRun.on_store; what was there may be unreadable, which is then the fault. */
 static void note_store(InterpRun *run, u16 op)
 {
     CheckRun *r = (CheckRun *)((char *)run - offsetof(CheckRun, run));
-    CheckStore s = {.addr = run->addr, .op = run->op, .size = (u8)op_access_size(op)};
+    u8 *host = (u8 *)(uintptr_t)run->host;
 
-    if (space_flags(r->space, s.addr) & PAGE_SHARED) {
+    if (!run->miss && space_flags(r->space, run->addr) & PAGE_SHARED) {
         r->shared = true;
-        r->fragile = false;
-        siglongjmp(r->escape, 1);
+        check_escape(r);
     }
-    s.before = memory_now(r, &s);
-    g_array_append_val(r->stores, s);
+    if (host != (u8 *)r->env->bounce)
+        check_note(r, run->addr, host, (u8)op_access_size(op));
 }
 
 /* A store that faulted did not happen. */
@@ -182,14 +194,14 @@ static void forget_fault(CheckRun *r)
 {
     u32 n = r->stores->len;
 
-    if (n && store_at(r, n - 1)->op == r->run.op)
+    if (n && store_at(r, n - 1)->op == r->run.op && !store_at(r, n - 1)->marks)
         g_array_set_size(r->stores, n - 1);
 }
 
 static void note_results(CheckRun *r)
 {
     for (u32 i = 0; i < r->stores->len; i++)
-        store_at(r, i)->after = memory_now(r, store_at(r, i));
+        store_at(r, i)->after = memory_now(store_at(r, i));
 }
 
 void check_undo(CheckRun *r)
@@ -197,9 +209,11 @@ void check_undo(CheckRun *r)
     for (u32 i = r->stores->len; i-- > 0;) {
         CheckStore *s = store_at(r, i);
 
-        if (memory_now(r, s) != s->before) /* else it may not even be writable */
-            memcpy(host_of(r, s->addr), &s->before, s->size);
+        if (memory_now(s) != s->before) /* else it may not even be writable */
+            memcpy(s->host, &s->before, s->size);
     }
+    if (r->marked) /* or it would not be done again */
+        mmu_flush(r->env);
 }
 
 /* ---- interpreting ---- */
@@ -210,8 +224,14 @@ static void fault_outcome(CheckRun *r, const InterpCode *code, CheckOutcome *o)
 
     o->end = END_FAULTED;
     o->pc = interp_pc(code, r->run.op, r->env->pc);
+    if (r->refused) {
+        o->kind = CHECK_FAULT(&r->env->trap);
+        o->addr = r->env->trap.addr;
+        return;
+    }
     o->kind = (u32)r->fault.si_signo;
-    o->addr = nowhere ? 0 : (u64)(uintptr_t)r->fault.si_addr - r->env->base;
+    o->addr =
+        nowhere ? 0 : (u64)(uintptr_t)r->fault.si_addr - (u64)(uintptr_t)r->space->base;
 }
 
 static void exit_outcome(CheckRun *r, const IrExit *exits, CheckOutcome *o)
@@ -245,9 +265,10 @@ void check_interpret(CheckRun *r, const InterpCode *code, const IrExit *exits,
     *o = (CheckOutcome){.end = END_WENT_ON};
     check_load(env, &r->start);
     g_array_set_size(r->stores, 0);
-    r->shared = false;
+    r->shared = r->refused = r->marked = r->fault_writes = false;
     r->tape.at = 0;
     r->run.on_store = note_store;
+    check_system_begin(r);
     if (sigsetjmp(r->escape, 0) == 0) {
         r->fragile = true;
         interp_block(env, code, &r->run);
@@ -258,6 +279,7 @@ void check_interpret(CheckRun *r, const InterpCode *code, const IrExit *exits,
         canon_apply(env->g, insn_of(code, r->run.op)->canon);
         fault_outcome(r, code, o);
     }
+    check_system_end(r);
     note_results(r);
     check_save(&o->state, env);
 }
@@ -304,6 +326,8 @@ static bool same_state(const Cache *c, const CheckState *a, const CheckState *b,
             same &= same_value(t, c->guest->regs.globals[i].name, a->g[i], b->g[i]);
     for (u32 i = 0; i < ARRAY_SIZE(a->guest_state); i++)
         same &= same_value(t, "state", a->guest_state[i], b->guest_state[i]);
+    for (u32 i = 0; i < c->guest->n_words; i++)
+        same &= same_value(t, "system", a->system[i], b->system[i]);
     same &= same_value(t, "mxcsr", a->mxcsr, b->mxcsr);
     same &= same_value(t, "key", a->key_flags, b->key_flags);
     same &= same_value(t, "reserved", a->res_addr, b->res_addr);
@@ -339,10 +363,10 @@ bool check_same_memory(const CheckRun *r, const CheckTell *t)
         const CheckStore *s = store_at(r, i);
         char what[40];
 
-        if (LIKELY(s->after == memory_now(r, s)))
+        if (LIKELY(s->after == memory_now(s)))
             continue;
         snprintf(what, sizeof what, "[%" PRIx64 "]", s->addr);
-        same &= same_value(t, what, s->after, memory_now(r, s));
+        same &= same_value(t, what, s->after, memory_now(s));
     }
     return same;
 }
@@ -376,7 +400,7 @@ static bool watched(Cache *c, Env *env, const CheckRun *r, const Tb *tb)
 static bool ran(const Cache *c, const Env *env, u32 number)
 {
     if (number == EXIT_FAULT)
-        return env->trap.kind == TRAP_MEMORY;
+        return env->trap.kind != TRAP_NONE;
     if (number == EXIT_JUMP_MISS)
         return true;
     return !(number & EXIT_KINDS) && !c->exits[number].request;
@@ -387,7 +411,7 @@ static void code_outcome(const Cache *c, const Env *env, u32 number, CheckOutcom
     *o = (CheckOutcome){.end = END_WENT_ON, .pc = env->pc};
     if (number == EXIT_FAULT) {
         o->end = END_FAULTED;
-        o->kind = (u32)env->trap.sig;
+        o->kind = CHECK_FAULT(&env->trap);
         o->addr = env->trap.addr;
     } else if (number != EXIT_JUMP_MISS) {
         const TbExit *x = &c->exits[number];
@@ -402,7 +426,7 @@ static void code_outcome(const Cache *c, const Env *env, u32 number, CheckOutcom
 /* Nobody else may see memory in between, or change it. */
 static bool alone(Cache *c)
 {
-    if (!c->threads->next)
+    if (!c->threads->next || c->options.in_turn)
         return true;
     if (!c->check->said)
         report("-accel check: the guest has threads; what runs beside others is not "

@@ -13,6 +13,7 @@
 typedef struct CheckState {
     u64 g[ENV_GLOBALS], guest_state[ARRAY_SIZE((Env){0}.guest_state)];
     u64 key_flags, res_addr, res_value, mxcsr;
+    u64 system[SYSTEM_WORDS]; /* Guest.save's */
 } CheckState;
 
 typedef enum CheckEnd { END_WENT_ON, END_TRAPPED, END_FAULTED } CheckEnd;
@@ -21,16 +22,22 @@ typedef enum CheckEnd { END_WENT_ON, END_TRAPPED, END_FAULTED } CheckEnd;
 typedef struct CheckOutcome {
     CheckEnd end;
     u64 pc;   /* where it goes on, trapped or faulted */
-    u32 kind; /* trapped: TrapKind; faulted: host signal */
+    u32 kind; /* trapped: TrapKind; faulted: CHECK_FAULT */
     u64 addr; /* faulted: guest address */
     CheckState state;
 } CheckOutcome;
 
+/* Which fault: a host signal; a system's: the trap and its code. */
+#define CHECK_FAULT(trap) \
+    ((trap)->sig ? (u32)(trap)->sig : (u32)(trap)->kind << 16 | (u16)(trap)->code)
+
 /* A store of the interpreter's: what was there, what it left at the end. */
 typedef struct CheckStore {
-    u64 addr, before, after;
-    u32 op; /* index */
+    u8 *host;
+    u64 addr, before, after; /* addr: the guest's; of its tables: their host address */
+    u32 op;                  /* index */
     u8 size;
+    bool marks; /* made by the softmmu: in the guest's tables */
 } CheckStore;
 
 /* The ops of a block as the frontend made them. */
@@ -52,7 +59,9 @@ struct CheckRun {
     GArray *stores; /* CheckStore */
     sigjmp_buf escape;
     volatile bool fragile; /* a host fault now goes to escape */
-    volatile bool shared;  /* gave up: a store to memory that others see */
+    volatile bool shared;  /* gave up: memory that others see, a device */
+    volatile bool refused; /* the softmmu's fault: env->trap */
+    volatile bool marked;  /* the softmmu marked the guest's tables */
     siginfo_t fault;
     bool fault_writes;
     CheckState start;
@@ -104,6 +113,18 @@ bool check_same(const Cache *c, const CheckOutcome *meant, const CheckOutcome *g
                 const CheckTell *tell);
 /* Is memory as the interpreter left it? */
 bool check_same_memory(const CheckRun *r, const CheckTell *tell);
+
+/* Ends what is interpreted; r->shared or r->refused says why. */
+_Noreturn void check_escape(CheckRun *r);
+void check_note(CheckRun *r, u64 addr, u8 *host, u8 size);
+
+/* ---- check_system.c ---- */
+
+/* Between these, r sees what the softmmu does for env. */
+void check_system_begin(CheckRun *r);
+void check_system_end(CheckRun *r);
+/* Does not return if env's thread interprets; for Mmu.fault. */
+void check_fault(Env *env);
 
 /* ---- check_report.c ---- */
 

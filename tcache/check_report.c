@@ -174,6 +174,7 @@ static void run_code(Search *s, const Ir *ir, CheckOutcome *o)
         code_outcome(s, number, ir, o);
     } else {
         _mm_setcsr(0x1f80);
+        s->env->call_site = 0;
         *o = (CheckOutcome){.end = END_FAULTED, .pc = s->tb->pc};
         check_save(&o->state, s->env);
     }
@@ -236,9 +237,9 @@ static void print_insn(Search *s, const IrInsn *insn, const char *mark)
 {
     char text[96];
 
-    if (!insn->len ||
-        !s->cache->guest->disas(text, sizeof text, insn->pc,
-                                space_host(s->cache->space, insn->pc), insn->len))
+    if (!insn->len || !s->cache->guest->disas(
+                          text, sizeof text, insn->pc,
+                          space_host(s->cache->source.space, insn->pc), insn->len))
         strcpy(text, "(not an instruction)");
     fprintf(s->out, "%s 0x%" PRIx64 ": %s\n", mark, insn->pc, text);
 }
@@ -350,6 +351,13 @@ static void tell(Search *s)
             tb->pc);
 }
 
+static void find_source(Cache *c, Env *env, const Tb *tb)
+{
+    c->source.space = c->space;
+    if (c->options.system)
+        system_source(c, env, (TbKey){tb->pc, tb->flags}, &c->source);
+}
+
 void check_report(Cache *c, Env *env, const Tb *tb)
 {
     char *text = NULL;
@@ -365,6 +373,7 @@ void check_report(Cache *c, Env *env, const Tb *tb)
         _exit(CHECK_STATUS);
     fork_own_tail(c);
     code_make_ready(c);
+    find_source(c, env, tb);
     tell(&s);
     fclose(s.out);
     fwrite(text, 1, size, stderr);

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 #include "accel_interp.h"
-#include "tb.h"
+#include "check.h"
 
 extern _Noreturn void host_abandon(Env *env);
 
@@ -33,6 +33,8 @@ static _Noreturn void fault(Env *env)
     Cache *c = env->cache;
 
     step_fault(env);
+    if (c->check)
+        check_fault(env);
     if (c->interp)
         interp_fault(env->thread->interp, env);
     code_fault(c, env);

@@ -25,6 +25,7 @@ typedef struct CacheOptions {
                              no traces */
     bool system;          /* virtual memory: Env.mmu */
     bool check;           /* do both, block by block, and compare */
+    bool in_turn;         /* at most one thread at a time is in exec_run */
     OpCode plant[2];      /* check: emit [1] where [0] is meant, to see that told */
     const char *plant_in; /* ... or have this pass make the mistake */
     bool perfmap;         /* /tmp/perf-PID.map names blocks for perf report */

@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "../tcache/tcache.h"
 #include "../translate/riscv64/priv.h"
@@ -148,6 +150,61 @@ Test(hart, small_cache) { run((CacheOptions){.code_size = 1}); }
 Test(hart, interp) { run((CacheOptions){.interp = true}); }
 Test(hart, interp_one) { run((CacheOptions){.interp = true, .max_insns = 1}); }
 Test(hart, one_insn) { run((CacheOptions){.max_insns = 1, .hot = HOT_NEVER}); }
+
+/* ---- interpreted and as code, compared ---- */
+
+static void check(CacheOptions options)
+{
+    static Machine m;
+    CacheStats s;
+
+    options.check = true;
+    machine_boot(&m, options);
+    machine_run(&m);
+    must_be_done(&m);
+    cache_stats(m.cache, &s);
+    cr_assert_gt(s.compared, 10000);
+    cr_assert_lt(s.passed_by, 10, "%llu blocks", (unsigned long long)s.passed_by);
+}
+
+Test(hart, check) { check((CacheOptions){0}); }
+Test(hart, check_traces) { check((CacheOptions){.hot = 20}); }
+Test(hart, check_one) { check((CacheOptions){.max_insns = 1}); }
+
+/* What is said of a bug that is planted. */
+static void see_bug(CacheOptions options, const char *named)
+{
+    static Machine m;
+    static char text[1 << 16];
+    FILE *said = tmpfile();
+    pid_t pid = fork();
+    int status;
+
+    if (!pid) {
+        dup2(fileno(said), 2);
+        machine_boot(&m, options);
+        machine_run(&m);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    rewind(said);
+    text[fread(text, 1, sizeof text - 1, said)] = 0;
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 70, "status %#x", status);
+    cr_assert(strstr(text, named), "%s", text);
+}
+
+Test(hart, check_names_op)
+{
+    see_bug((CacheOptions){.check = true, .plant = {OP_st64, OP_st32}},
+            "first op that differs");
+}
+Test(hart, check_names_pass)
+{
+    see_bug(
+        (CacheOptions){
+            .check = true, .hot = 20, .plant = {OP_add, OP_sub}, .plant_in = "fold"},
+        "the pass \"fold\" changes what this means");
+}
 
 /* ---- one instruction after another, as a debugger steps ---- */
 

@@ -33,6 +33,8 @@ typedef struct TbKey {
 
 typedef struct Dis Dis;
 
+enum { SYSTEM_WORDS = 64 };
+
 typedef struct Guest {
     GuestRegs regs; /* first: Ir.guest points at it */
     /* Sets Env up: key_flags, constants; registers zero. */
@@ -44,6 +46,11 @@ typedef struct Guest {
     size_t (*disas)(char *out, size_t size, u64 pc, const u8 *bytes, size_t len);
     void (*dump)(FILE *f, const Env *env); /* -d cpu */
     const GuestDebug *debug;
+    /* What a whole system's CPU has beyond Env, devices' lines apart: as words, at most
+     * SYSTEM_WORDS.  load leaves all as if nothing else had been. */
+    u32 n_words;
+    void (*save)(const Env *env, u64 *words);
+    void (*load)(Env *env, const u64 *words);
 } Guest;
 
 /* Which way a trace goes; NULL in Dis: a plain block. */

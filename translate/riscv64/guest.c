@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest as the core sees it: its registers, their default places, its callbacks. */
 #include <inttypes.h>
-#include "riscv64.h"
+#include "priv.h"
 
 static const HelperDesc helpers[HELPER_COUNT] = {
 #define HELPER(name, n_args, has_result) {#name, help_##name, n_args, has_result},
@@ -128,5 +128,8 @@ const Guest guest_riscv64 = {
     .insn = insn,
     .disas = riscv64_disas,
     .dump = dump,
+    .n_words = HART_WORDS,
+    .save = riscv64_save,
+    .load = riscv64_load,
     .debug = &riscv64_debug,
 };

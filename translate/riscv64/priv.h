@@ -87,6 +87,9 @@ typedef struct Hart {
     u64 pmpaddr[PMP_ENTRIES];
 } Hart;
 
+/* priv, and all from mstatus on. */
+enum { HART_WORDS = 1 + 24 + PMP_ENTRIES / 8 + PMP_ENTRIES };
+
 static inline Hart *hart_of(const Env *env)
 {
     return (Hart *)(uintptr_t)env->guest_state[STATE_HART];

@@ -177,9 +177,9 @@ static void write_counter(Env *env, u32 number, u64 value)
     Hart *h = hart_of(env);
 
     if (number == CSR_MCYCLE)
-        h->cycle_offset = value - __rdtsc();
+        h->cycle_offset = value - env_clock(env, __rdtsc());
     else if (number == CSR_MCYCLE + 2)
-        h->instret_offset = value - __rdtsc();
+        h->instret_offset = value - env_clock(env, __rdtsc());
 }
 
 /* Sstc: not there unless M mode lets S mode have it. */

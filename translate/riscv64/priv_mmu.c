@@ -167,6 +167,8 @@ static bool mark(const Walk *w, _Atomic u64 *at, u64 *pte, bool *again)
     if (!(w->h->menvcfg & ENVCFG_ADUE))
         return false;
     *again = !atomic_compare_exchange_strong(at, &old, want);
+    if (UNLIKELY(w->h->mmu.marked != NULL) && !*again)
+        w->h->mmu.marked(w->env, (u64 *)at, old);
     *pte = want;
     return !*again;
 }

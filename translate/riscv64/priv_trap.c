@@ -25,7 +25,7 @@ static u64 key_of(const Env *env, const Hart *h)
            (h->mstatus & MSTATUS_FS ? 0 : KEY_FS_OFF);
 }
 
-void hart_changed(Env *env)
+static void follow_mode(Env *env)
 {
     Hart *h = hart_of(env);
 
@@ -33,8 +33,42 @@ void hart_changed(Env *env)
     env_retag(env);
     if (h->mmu.mode != mmu_mode(h))
         mmu_set_mode(env, mmu_mode(h));
+}
+
+void hart_changed(Env *env)
+{
+    follow_mode(env);
     if (hart_wakes(env))
-        h->board.request(env);
+        hart_of(env)->board.request(env);
+}
+
+/* ---- a hart's state as words ---- */
+
+enum { STATE_FROM = offsetof(Hart, mstatus), STATE_BYTES = sizeof(Hart) - STATE_FROM };
+
+static_assert(STATE_BYTES % 8 == 0 && 1 + STATE_BYTES / 8 == HART_WORDS,
+              "all from mstatus on, and priv");
+
+void riscv64_save(const Env *env, u64 *words)
+{
+    const Hart *h = hart_of(env);
+
+    words[0] = h->priv;
+    memcpy(words + 1, (const char *)h + STATE_FROM, STATE_BYTES);
+}
+
+void riscv64_load(Env *env, const u64 *words)
+{
+    Hart *h = hart_of(env);
+
+    if (h->priv == words[0] &&
+        !memcmp(words + 1, (const char *)h + STATE_FROM, STATE_BYTES))
+        return;
+    h->priv = (u8)words[0];
+    memcpy((char *)h + STATE_FROM, words + 1, STATE_BYTES);
+    h->mmu.wide = h->satp >> 60 == 10;
+    mmu_flush(env);
+    follow_mode(env);
 }
 
 /* ---- starting ---- */

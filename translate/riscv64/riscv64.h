@@ -44,6 +44,12 @@ u64 riscv64_accessed(const Env *env, u32 insn);
 
 extern const GuestDebug riscv64_debug;
 
+/* ---- priv_trap.c ---- */
+
+/* Guest.save and load: a hart's CSRs and mode. */
+void riscv64_save(const Env *env, u64 *words);
+void riscv64_load(Env *env, const u64 *words);
+
 /* ---- csr.c ---- */
 
 enum {
