@@ -8,8 +8,6 @@ static bool refuse(const char *what, char **error)
     return false;
 }
 
-bool fw_cfg_new(Machine *m, u64 base, char **error) { return true; }
-bool pflash_new(Machine *m, u64 base, u64 size, u32 unit, char **error) { return true; }
 bool monitor_new(Machine *m, Chardev *c, char **error) { return true; }
 bool qmp_new(Machine *m, Chardev *c, char **error) { return refuse("-qmp", error); }
 bool gdb_new(Machine *m, const char *address, char **error)
