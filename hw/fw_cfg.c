@@ -103,25 +103,20 @@ static u64 data_read(FwCfg *f, u32 width)
 
 /* ---- DMA ---- */
 
-/* Bytes of the item, or zeroes after its end, into RAM, or nowhere. */
+/* Bytes of the item, or zeroes after its end, into RAM, or nowhere.  False: no RAM. */
 static bool transfer(FwCfg *f, const DmaRequest *q, bool read)
 {
-    u64 length = q->length;
+    Machine *m = f->device.machine;
     size_t rest;
     const u8 *bytes = item_rest(f, &rest);
-    u8 *to = NULL;
 
-    if (read && length) {
-        to = dma_ram(f->device.machine, q->address, length, true);
-        if (!to)
-            return false;
-    }
-    rest = MIN(rest, length);
-    if (rest && to && !dma_write(f->device.machine, q->address, bytes, rest))
-        return false;
+    rest = MIN(rest, q->length);
     f->at += rest;
-    return rest == length || !to ||
-           dma_fill(f->device.machine, q->address + rest, 0, length - rest);
+    if (!read || !q->length)
+        return true;
+    return dma_ram(m, q->address, q->length, true) &&
+           (!rest || dma_write(m, q->address, bytes, rest)) &&
+           dma_fill(m, q->address + rest, 0, q->length - rest);
 }
 
 static void dma_run(FwCfg *f)
@@ -143,10 +138,10 @@ static void dma_run(FwCfg *f)
         item_select(f, q.control >> 16);
     if (q.control & DMA_READ)
         done = transfer(f, &q, true) ? 0 : DMA_ERROR;
-    else if (q.control & DMA_WRITE)
-        done = q.length ? DMA_ERROR : 0;
-    else if (q.control & DMA_SKIP)
+    else if (q.control & (DMA_WRITE | DMA_SKIP))
         transfer(f, &q, false);
+    if (q.control & DMA_WRITE && !(q.control & DMA_READ) && q.length)
+        done = DMA_ERROR;
     done = GUINT32_TO_BE(done);
     dma_write(m, at, &done, sizeof done);
 }
@@ -158,7 +153,7 @@ static u64 fw_cfg_read(Device *d, u64 offset, u32 width)
     static const char signature[] = "QEMU CFG";
     u64 value = 0;
 
-    if (offset < SELECTOR)
+    if (offset == DATA)
         return data_read(fw_cfg(d), width);
     if (offset >= DMA)
         memcpy(&value, signature + (offset - DMA), width);
@@ -363,7 +358,7 @@ static bool items_create(FwCfg *f, const Machine *m, char **error)
     item_set(f, KEY_SIGNATURE, "QEMU", 4);
     item_set(f, KEY_UUID, uuid, sizeof uuid);
     item_u32(f, KEY_ID, ID_REGISTERS | ID_DMA);
-    item_u16(f, KEY_NOGRAPHIC, 1);
+    item_u16(f, KEY_NOGRAPHIC, o->nographic);
     item_u16(f, KEY_CPUS, o->n_cpus);
     item_u16(f, KEY_BOOT_MENU, 0);
     if (firmware_loads(m)) {

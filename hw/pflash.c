@@ -21,7 +21,8 @@ enum {
     SECTOR_OF_CHIP = SECTOR / CHIPS,
     MANUFACTURER = 0x89,
     DEVICE_ID = 0x18,
-    BUFFER_BITS = 11, /* a write buffer's size */
+    BUFFER_BITS = 11, /* a chip's write buffer's size */
+    BUFFER = CHIPS << BUFFER_BITS,
 };
 
 enum Command {
@@ -37,6 +38,16 @@ enum Command {
     CONFIRM = 0xd0,
     WRITE_BUFFER = 0xe8,
     RESET = 0xff,
+};
+
+/* How far the command at hand has come. */
+enum Cycle {
+    CYCLE_COMMAND, /* there is none */
+    CYCLE_SECOND,
+    CYCLE_FIRST_WORD, /* of the write buffer */
+    CYCLE_WORDS,
+    CYCLE_CONFIRM,
+    CYCLES,
 };
 
 enum Status {
@@ -55,8 +66,10 @@ typedef struct Flash {
     int memory, file; /* file: what is written through to; -1: none */
     bool read_only, failed;
     u8 command, status;
-    u8 cycle;  /* of the command at hand; 0: none */
+    u8 cycle;
     u16 count; /* of words that the write buffer still takes, less one */
+    u64 block; /* that the write buffer is for */
+    u8 buffer[BUFFER];
     u8 query[QUERY_SIZE];
 } Flash;
 
@@ -107,6 +120,27 @@ static void erase(Flash *f, u64 offset)
     changed(f, offset, SECTOR);
 }
 
+/* The first word says where; all must lie in that block. */
+static void buffer_write(Flash *f, u64 offset, u64 value, u32 width)
+{
+    if (f->cycle == CYCLE_FIRST_WORD) {
+        f->block = align_down(offset, BUFFER);
+        memcpy(f->buffer, f->bytes + f->block, BUFFER);
+    }
+    if (f->read_only || align_down(offset, BUFFER) != f->block)
+        f->status |= STATUS_PROGRAM_ERROR;
+    else
+        memcpy(f->buffer + (offset - f->block), &value, width);
+    f->status |= STATUS_READY;
+    f->cycle = f->count-- ? CYCLE_WORDS : CYCLE_CONFIRM;
+}
+
+static void buffer_flush(Flash *f)
+{
+    memcpy(f->bytes + f->block, f->buffer, BUFFER);
+    changed(f, f->block, BUFFER);
+}
+
 /* ---- what it says of itself ---- */
 
 static void query_u16(Flash *f, u32 at, u16 v)
@@ -146,39 +180,32 @@ static u32 id_word(const Flash *f, u64 word)
     return word % 256 < ARRAY_SIZE(id) ? id[word % 256] : 0;
 }
 
-/* The same from each chip, for each word of the bank that is read. */
-static u64 replicate(const Flash *f, u32 (*word)(const Flash *f, u64 word), u64 offset,
-                     u32 width)
+/* The same from each chip. */
+static u64 replicate(u64 word, u32 width)
 {
-    u64 value = 0;
-
-    for (u32 i = 0; i < width; i += BANK_WIDTH) {
-        u64 v = word(f, (offset + i) / BANK_WIDTH);
-
-        value |= (v | v << 8 * CHIP_WIDTH) << 8 * i;
-    }
-    return value & (~0ull >> (64 - 8 * width));
+    return (word | word << 8 * CHIP_WIDTH) & (~0ull >> (64 - 8 * width));
 }
 
 static u64 status_read(const Flash *f, u32 width)
 {
-    u64 value = f->status;
-
-    for (u32 at = CHIP_WIDTH; at + CHIP_WIDTH <= width; at += CHIP_WIDTH)
-        value |= (u64)f->status << 8 * at;
-    return value;
+    return width > CHIP_WIDTH ? replicate(f->status, width) : f->status;
 }
 
 /* ---- registers ---- */
 
+/* What is wider than the bank is two accesses. */
 static u64 flash_read(Device *d, u64 offset, u32 width)
 {
     Flash *f = flash(d);
 
+    if (f->command == READ_ARRAY)
+        return bytes_read(f, offset, width);
+    if (width > BANK_WIDTH)
+        return flash_read(d, offset, BANK_WIDTH) |
+               flash_read(d, offset + BANK_WIDTH, BANK_WIDTH) << 8 * BANK_WIDTH;
     switch (f->command) {
-    case READ_ARRAY: return bytes_read(f, offset, width);
-    case READ_ID: return replicate(f, id_word, offset, width);
-    case QUERY: return replicate(f, query_word, offset, width);
+    case READ_ID: return replicate(id_word(f, offset / BANK_WIDTH), width);
+    case QUERY: return replicate(query_word(f, offset / BANK_WIDTH), width);
     default: return status_read(f, width);
     }
 }
@@ -186,7 +213,7 @@ static u64 flash_read(Device *d, u64 offset, u32 width)
 static void read_array(Flash *f)
 {
     f->command = READ_ARRAY;
-    f->cycle = 0;
+    f->cycle = CYCLE_COMMAND;
 }
 
 /* Its first write, which says what is to be done. */
@@ -208,7 +235,7 @@ static void command_begin(Flash *f, u64 offset, u8 command)
     default: read_array(f); return;
     }
     f->command = command;
-    f->cycle = 1;
+    f->cycle = CYCLE_SECOND;
 }
 
 /* It is what it was begun for. */
@@ -219,7 +246,7 @@ static void command_confirm(Flash *f, bool confirmed)
         return;
     }
     f->status |= STATUS_READY;
-    f->cycle = 0;
+    f->cycle = CYCLE_COMMAND;
 }
 
 static void command_second(Flash *f, u64 offset, u64 value, u32 width)
@@ -230,12 +257,12 @@ static void command_second(Flash *f, u64 offset, u64 value, u32 width)
     case PROGRAM_OLD:
     case PROGRAM:
         program(f, offset, value, width);
-        f->cycle = 0;
+        f->cycle = CYCLE_COMMAND;
         break;
     case ERASE: command_confirm(f, byte == CONFIRM); break;
     case WRITE_BUFFER:
         f->count = value & 0xffff;
-        f->cycle = 2;
+        f->cycle = CYCLE_FIRST_WORD;
         break;
     case LOCK: command_confirm(f, byte == CONFIRM || byte == 0x01); break;
     case QUERY:
@@ -250,15 +277,23 @@ static void flash_write(Device *d, u64 offset, u64 value, u32 width)
 {
     Flash *f = flash(d);
 
+    bool good;
+
+    if (width > BANK_WIDTH) {
+        flash_write(d, offset, (u32)value, BANK_WIDTH);
+        flash_write(d, offset + BANK_WIDTH, value >> 8 * BANK_WIDTH, BANK_WIDTH);
+        return;
+    }
     switch (f->cycle) {
-    case 0: command_begin(f, offset, value); break;
-    case 1: command_second(f, offset, value, width); break;
-    case 2: /* into the write buffer */
-        program(f, offset, value, width);
-        if (!f->count--)
-            f->cycle = 3;
-        break;
-    default: command_confirm(f, (u8)value == CONFIRM);
+    case CYCLE_COMMAND: command_begin(f, offset, value); break;
+    case CYCLE_SECOND: command_second(f, offset, value, width); break;
+    case CYCLE_FIRST_WORD:
+    case CYCLE_WORDS: buffer_write(f, offset, value, width); break;
+    default:
+        good = (u8)value == CONFIRM && !(f->status & STATUS_PROGRAM_ERROR);
+        if (good)
+            buffer_flush(f);
+        command_confirm(f, good);
     }
 }
 
@@ -313,6 +348,13 @@ static void flash_state(Device *d, State *s)
     state_u8(s, &f->status);
     state_u8(s, &f->cycle);
     state_u16(s, &f->count);
+    state_u64(s, &f->block);
+    state_bytes(s, f->buffer, sizeof f->buffer);
+    if (f->cycle >= CYCLES || f->block >= f->size || f->block % BUFFER) {
+        read_array(f);
+        f->block = 0;
+        state_refuse(s, "a command that there is none of");
+    }
     for (u64 offset = 0; offset < f->size; offset += SECTOR)
         sector_state(f, s, offset);
 }
