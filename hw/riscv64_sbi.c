@@ -59,6 +59,7 @@ static void start_supervisor(Cpu *cpu, u64 pc, u64 opaque)
     h->medeleg = SUPERVISOR_TRAPS;
     h->mideleg = SUPERVISOR_IRQS;
     h->mcounteren = 0xffffffff;
+    h->scounteren = 7; /* as OpenSBI leaves it: Linux without a PMU, vDSO with rdtime */
     h->menvcfg |= SUPERVISOR_ENVCFG;
     cpu->env->g[X_A0] = h->id;
     cpu->env->g[X_A0 + 1] = opaque;
