@@ -30,7 +30,7 @@ typedef struct Machine {
     u64 result, traps;
 } Machine;
 
-/* ---- the one device: the result, and a line to interrupt with ---- */
+/* ---- the one device: the result, and two lines to interrupt with ---- */
 
 static u64 finish_read(void *ctx, u64 offset, u32 width) { return offset; }
 
@@ -39,7 +39,8 @@ static void finish_write(void *ctx, u64 offset, u64 value, u32 width)
     Machine *m = ctx;
 
     if (offset == 4) {
-        hart_line(m->env, IRQ_MTI, value);
+        hart_line(m->env, IRQ_MTI, value & 1);
+        hart_line(m->env, IRQ_SEI, value & 2);
         return;
     }
     m->done = true;

@@ -106,6 +106,20 @@ _start:
         li      t2, 1 << 63 | 7
         bne     t1, t2, fail
 
+        # ---- mip: what a line holds is read, and not written back ----
+        step    22
+        li      t1, 2
+        sw      t1, 4(t0)               # raises SEI
+        csrr    t1, mip
+        same    t1, 0x200
+        csrsi   mip, 2
+        sw      zero, 4(t0)
+        csrr    t1, mip
+        same    t1, 2
+        csrci   mip, 2
+        csrr    t1, mip
+        bnez    t1, fail
+
         # ---- page tables: pages at VA, a superpage of RAM at its own address ----
         step    8
         la      t0, root

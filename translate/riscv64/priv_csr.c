@@ -401,18 +401,19 @@ u64 help_csr(Env *env, u64 number, u64 value, u64 how)
     Hart *h = hart_of(env);
     const Csr *c = find((u32)number);
     bool writes = how & CSR_WRITES;
-    u64 old = 0, now;
+    bool is_ip = number == CSR_MIP || number == CSR_SIP;
+    u64 old = 0, base, now;
 
     need(env, c && (number >> 8 & 3) <= h->priv && !(writes && number >> 10 == 3) &&
                   !(is_fp((u32)number) && !(h->mstatus & MSTATUS_FS)));
-    if (how & CSR_READS || (how & CSR_HOW) != CSR_SWAP || number == CSR_MIP ||
-        number == CSR_SIP)
+    if (how & CSR_READS || (how & CSR_HOW) != CSR_SWAP || is_ip)
         old = c->read ? c->read(env, (u32)number) : *word(h, c);
     if (!writes)
         return old;
+    base = is_ip ? h->mip : old; /* what lines hold is not written back (3.1.9) */
     now = (how & CSR_HOW) == CSR_SWAP  ? value
-          : (how & CSR_HOW) == CSR_SET ? old | value
-                                       : old & ~value;
+          : (how & CSR_HOW) == CSR_SET ? base | value
+                                       : base & ~value;
     if (c->write)
         c->write(env, (u32)number, now);
     else
