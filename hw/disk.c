@@ -224,7 +224,11 @@ static void close_files(Disk *d)
     g_free(d);
 }
 
-void disk_close(Disk *d) { close_files(d); }
+void disk_close(Disk *d)
+{
+    g_ptr_array_remove(d->device.machine->devices, d);
+    close_files(d);
+}
 
 static void device_free(Device *d)
 {
