@@ -120,11 +120,11 @@ void explain_gen_end(Cache *c, u64 began);
 
 /* ---- explain_block.c ---- */
 /* JSON: strings with what HTML would read escaped as well. */
-void json_string(FILE *f, const char *text);
+void page_string(FILE *f, const char *text);
 /* ,"s":name,"o":offset of a function; nothing where there is none. */
-void json_symbol(FILE *f, const Cache *c, u64 pc);
+void page_symbol(FILE *f, const Cache *c, u64 pc);
 /* Host register -> guest register. */
-void json_plan(FILE *f, const Cache *c, const Plan *plan);
+void page_plan(FILE *f, const Cache *c, const Plan *plan);
 /* One block as a JSON object. */
 void explain_block(FILE *f, Cache *c, const ExplainBlock *b);
 u64 explain_runs(const ExplainBlock *b);

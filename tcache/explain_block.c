@@ -6,7 +6,7 @@
 
 typedef unsigned long long ull;
 
-void json_string(FILE *f, const char *text)
+void page_string(FILE *f, const char *text)
 {
     char *valid = g_utf8_make_valid(text, -1);
 
@@ -125,7 +125,7 @@ static void put_host(FILE *f, const Listing *l, u32 from, u32 to)
         fprintf(f, "%s[%u,", comma, line->at);
         put_hex(f, l->block->code + line->at, line->len);
         fputc(',', f);
-        json_string(f, line->text);
+        page_string(f, line->text);
         fputc(']', f);
         comma = ",";
     }
@@ -134,7 +134,7 @@ static void put_host(FILE *f, const Listing *l, u32 from, u32 to)
 
 /* ---- guest code ---- */
 
-void json_symbol(FILE *f, const Cache *c, u64 pc)
+void page_symbol(FILE *f, const Cache *c, u64 pc)
 {
     u64 offset = 0;
     const char *name = cache_symbol(c, pc, &offset);
@@ -142,7 +142,7 @@ void json_symbol(FILE *f, const Cache *c, u64 pc)
     if (!name)
         return;
     fputs(",\"s\":", f);
-    json_string(f, name);
+    page_string(f, name);
     fprintf(f, ",\"o\":%llu", (ull)offset);
 }
 
@@ -163,9 +163,9 @@ static void put_insns(FILE *f, const Cache *c, const ExplainBlock *b)
         fprintf(f, "%s{\"a\":\"%llx\",\"b\":", i ? "," : "", (ull)insn->pc);
         put_hex(f, bytes, insn->len);
         fputs(",\"t\":", f);
-        json_string(f, text);
+        page_string(f, text);
         fprintf(f, ",\"n\":%llu", (ull)runs_of(b, op));
-        json_symbol(f, c, insn->pc);
+        page_symbol(f, c, insn->pc);
         fputc('}', f);
         bytes += insn->len;
     }
@@ -201,7 +201,7 @@ static void put_before(FILE *f, const Ir *ir, const ExplainBlock *b)
         }
         ir_op_text(text, sizeof text, ir, &b->before[i]);
         fprintf(f, "%s[%u,", comma, insn - 1);
-        json_string(f, text);
+        page_string(f, text);
         fputc(']', f);
         comma = ",";
     }
@@ -222,7 +222,7 @@ static void put_ops(FILE *f, const Ir *ir, const ExplainBlock *b, const Listing 
         }
         ir_op_text(text, sizeof text, ir, &b->ops[i]);
         fprintf(f, "%s{\"k\":%u,\"i\":%u,\"t\":", comma, i, insn - 1);
-        json_string(f, text);
+        page_string(f, text);
         fprintf(f, ",\"s\":%llu,\"h\":", (ull)b->op_samples[i]);
         put_host(f, l, b->op_at[i], b->op_at[i + 1]);
         fputc('}', f);
@@ -245,7 +245,7 @@ static void put_ways(FILE *f, const ExplainBlock *b, const Listing *l)
             fprintf(f, ",\"trap\":%u", w->trap);
         fprintf(f, ",\"req\":%d,\"linked\":%d,\"h\":", w->request, w->linked);
         put_host(f, l, w->from, w->to);
-        json_symbol(f, l->cache, w->pc);
+        page_symbol(f, l->cache, w->pc);
         fputc('}', f);
     }
     fputc(']', f);
@@ -253,7 +253,7 @@ static void put_ways(FILE *f, const ExplainBlock *b, const Listing *l)
 
 /* ---- the block ---- */
 
-void json_plan(FILE *f, const Cache *c, const Plan *plan)
+void page_plan(FILE *f, const Cache *c, const Plan *plan)
 {
     const GlobalDesc *g = c->guest->regs.globals;
     const char *comma = "";
@@ -290,7 +290,7 @@ void explain_block(FILE *f, Cache *c, const ExplainBlock *b)
     disas_host_each(b->code, b->end, 0, add_line, &l);
     fill_ir(c->ir, c, b);
     fprintf(f, "{\"a\":\"%llx\"", (ull)b->key.pc);
-    json_symbol(f, c, b->key.pc);
+    page_symbol(f, c, b->key.pc);
     fprintf(f,
             ",\"trace\":%d,\"loops\":%d,\"step\":%d,\"checks\":%d,\"promoted\":%d,"
             "\"made\":%u,\"dropped\":%u,\"others\":%u,\"bytes\":%u,"
@@ -300,7 +300,7 @@ void explain_block(FILE *f, Cache *c, const ExplainBlock *b)
             (ull)explain_runs(b), (ull)b->samples, (ull)b->entry_samples);
     if (memcmp(&b->plan, &c->plans[0], sizeof b->plan)) {
         fputs(",\"plan\":", f);
-        json_plan(f, c, &b->plan);
+        page_plan(f, c, &b->plan);
     }
     fputs(",\"entry\":", f);
     put_host(f, &l, 0, code_start(b));

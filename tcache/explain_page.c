@@ -144,7 +144,7 @@ static void put_strings(FILE *f, const char *name, char *const *list)
     for (u32 i = 0; list && list[i]; i++) {
         if (i)
             fputc(',', f);
-        json_string(f, list[i]);
+        page_string(f, list[i]);
     }
     fputc(']', f);
 }
@@ -162,7 +162,7 @@ static void put_rest(FILE *f, const Cache *c)
         fprintf(f, "%s{\"a\":\"%llx\",\"trace\":%d,\"p\":%llu,\"runs\":%llu",
                 i > SHOWN ? "," : "", (ull)b->key.pc, b->trace, (ull)b->samples,
                 (ull)explain_runs(b));
-        json_symbol(f, c, b->key.pc);
+        page_symbol(f, c, b->key.pc);
         fputc('}', f);
     }
     fputc(']', f);
@@ -183,9 +183,9 @@ static void put_blocks(FILE *f, Cache *c)
 static void put_data(FILE *f, Cache *c, const ExplainFacts *facts)
 {
     fputs("{\"program\":", f);
-    json_string(f, facts->program);
+    page_string(f, facts->program);
     fputs(",\"ending\":", f);
-    json_string(f, facts->ending);
+    page_string(f, facts->ending);
     fprintf(f, ",\"guest\":\"%s\",\"version\":\"%s\",\"symbols\":%d,",
             c->guest->regs.name, TESSERA_VERSION, c->options.symbol != NULL);
     put_strings(f, "argv", facts->argv);
@@ -194,13 +194,13 @@ static void put_data(FILE *f, Cache *c, const ExplainFacts *facts)
     fputs(",\"totals\":{", f);
     put_totals(f, c);
     fputs("},\"plan\":", f);
-    json_plan(f, c, &c->plans[0]);
+    page_plan(f, c, &c->plans[0]);
     fputc(',', f);
     put_env(f, c);
     fputc(',', f);
     put_ops_flags(f);
     fputs(",\n\"meanings\":", f);
-    json_string(f, page_ops);
+    page_string(f, page_ops);
     fputs(",\n", f);
     put_blocks(f, c);
     put_rest(f, c);
