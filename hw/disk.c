@@ -279,6 +279,30 @@ Disk *disk_take(Machine *m, const char *id, char **error)
     return d;
 }
 
+bool disk_nth(const Machine *m, u32 n, DiskInfo *info)
+{
+    const Disk *d = NULL;
+    struct stat st = {0};
+
+    for (u32 i = 0; i < m->devices->len && !d; i++) {
+        const Device *device = m->devices->pdata[i];
+
+        if (device->type == &drive_type && !n--)
+            d = (const Disk *)device;
+    }
+    if (!d)
+        return false;
+    fstat(d->fd, &st);
+    *info = (DiskInfo){.id = d->device.id,
+                       .file = d->path,
+                       .size = d->size,
+                       .allocated = (u64)st.st_blocks * 512,
+                       .read_only = d->read_only,
+                       .snapshot = d->overlay >= 0,
+                       .used = d->taken};
+    return true;
+}
+
 static bool drive_open(Machine *m, Props *p, Drive *drive, char **error)
 {
     Disk *d = g_new0(Disk, 1);

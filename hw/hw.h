@@ -146,6 +146,7 @@ typedef struct BoardType {
     void (*cpu_state)(Cpu *cpu, State *s); /* Env's globals and pc are saved for it */
     /* monitor's "info registers" is Guest.dump; these print what else it knows. */
     void (*info_irq)(const Machine *m, GString *out);
+    void (*info_cpu)(const Cpu *cpu, GString *out); /* registers beside Guest.dump's */
     void (*info_tlb)(const Cpu *cpu, GString *out); /* what the TLB holds */
     void (*info_mem)(const Cpu *cpu, GString *out); /* the page tables, by range */
     /* Physical address of a virtual one, as the CPU reads now; false: none. */

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include "inside.h"
 #include "riscv64_board.h"
+#include "riscv64_info.h"
 #include "virtio.h"
 
 #define MiB (1ull << 20)
@@ -364,4 +365,8 @@ const BoardType board_virt = {
     .wakes = riscv_cpu_wakes,
     .cpu_state = riscv_cpu_state,
     .info_irq = virt_info_irq,
+    .info_cpu = riscv_info_cpu,
+    .info_tlb = riscv_info_tlb,
+    .info_mem = riscv_info_mem,
+    .translate = riscv_translate,
 };
