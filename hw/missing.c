@@ -8,8 +8,6 @@ static bool refuse(const char *what, char **error)
     return false;
 }
 
-bool monitor_new(Machine *m, Chardev *c, char **error) { return true; }
-bool qmp_new(Machine *m, Chardev *c, char **error) { return refuse("-qmp", error); }
 bool gdb_new(Machine *m, const char *address, char **error)
 {
     return refuse("-gdb", error);
