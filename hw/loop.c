@@ -235,6 +235,8 @@ bool loop_init(Machine *m)
         return false;
     l->source = g_unix_fd_source_new(l->fd, G_IO_IN);
     g_source_set_callback(l->source, G_SOURCE_FUNC(on_timers), m, NULL);
+    g_source_set_can_recurse(l->source,
+                             TRUE); /* else glib wakes itself, twice a tick */
     g_source_attach(l->source, m->io);
     return true;
 }
