@@ -173,10 +173,11 @@ struct Machine {
     i64 clock_shift;   /* from the machine's clock to CLOCK_MONOTONIC, ns */
     u64 clock_stopped; /* what it shows while it stands still; else CLOCK_RUNS */
     bool quit, reset_wanted;
-    GBytes *fdt;       /* the device tree, as loaded */
-    int status;        /* of the process */
-    const char *asked; /* "host-qmp-quit": whose wish a reset or end is; NULL: the
-                          guest's.  For EVENT_RESET and EVENT_SHUTDOWN, NULL after */
+    volatile int signalled; /* a signal that ends us; 0: none */
+    GBytes *fdt;            /* the device tree, as loaded */
+    int status;             /* of the process */
+    const char *asked;      /* "host-qmp-quit": whose wish a reset or end is; NULL: the
+                               guest's.  For EVENT_RESET and EVENT_SHUTDOWN, NULL after */
     GPtrArray *listeners;
     Loop *loop;
     Turns *turns;  /* all CPUs share a thread; NULL: each has one */

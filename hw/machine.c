@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine: made of its board, RAM and devices; stopped, started, reset, left. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "inside.h"
+#include "chardev.h"
 
 Machine *machine_here;
 
@@ -234,9 +235,43 @@ void machine_reset_now(Machine *m)
     machine_release(m);
 }
 
+/* Somebody wants us to end: in order, so that what was written goes out and the
+ * terminal is as it was; at once when asked again. */
+static void on_end(int sig)
+{
+    if (machine_here->signalled) {
+        terminal_restore();
+        signal(sig, SIG_DFL);
+        raise(sig);
+    }
+    machine_here->signalled = sig;
+    g_main_context_wakeup(machine_here->io);
+}
+
+static void ends_catch(void)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction old,
+        new = {.sa_handler = on_end, .sa_flags = SA_ONSTACK | SA_RESTART};
+
+    for (u32 i = 0; i < ARRAY_SIZE(ends); i++)
+        if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
+            sigaction(ends[i], &new, NULL);
+}
+
+static void signalled(Machine *m)
+{
+    report("terminating on signal %d", m->signalled);
+    m->asked = "host-signal";
+    machine_event(m, EVENT_SHUTDOWN);
+    m->asked = NULL;
+    machine_quit(m, 0);
+}
+
 int machine_main(Machine *m)
 {
     machine_lock(m);
+    ends_catch();
     cpus_begin(m);
     if (!m->options->start_stopped && m->run == RUN_PRELAUNCH)
         machine_cont(m);
@@ -246,6 +281,8 @@ int machine_main(Machine *m)
         machine_unlock(m);
         g_main_context_iteration(m->io, TRUE);
         machine_lock(m);
+        if (m->signalled && !m->quit)
+            signalled(m);
     }
     cpus_kick(m);
     machine_unlock(m);
