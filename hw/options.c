@@ -94,9 +94,8 @@ static bool take_smp(Parse *p, const char *value, char **error)
 {
     static const char *const parts[] = {"sockets", "clusters", "cores", "threads"};
     Props *props = props_parse(value, "cpus");
-    u64 n = 0, product = 1, most = MAX_CPUS;
-    bool ok = props_u64(props, "cpus", &n, error) &&
-              props_u64(props, "maxcpus", &most, error);
+    u64 n, product = 1, most = MAX_CPUS;
+    bool ok = props_u64(props, "maxcpus", &most, error);
 
     for (u32 i = 0; ok && i < ARRAY_SIZE(parts); i++) {
         u64 part = 1;
@@ -104,10 +103,10 @@ static bool take_smp(Parse *p, const char *value, char **error)
         ok = props_u64(props, parts[i], &part, error) &&
              !__builtin_mul_overflow(product, part, &product);
     }
+    n = product;
+    ok = ok && props_u64(props, "cpus", &n, error) && !props_unused(props);
     g_clear_pointer(error, g_free);
-    ok = ok && !props_unused(props);
     props_free(props);
-    n = n ? n : product;
     p->o->n_cpus = (u32)MIN(n, MAX_CPUS + 1);
     return (ok && n && n <= MAX_CPUS && n <= most) ||
            refuse(error, "-smp", value, "1 to 8 processors can be had");
