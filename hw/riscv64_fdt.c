@@ -13,11 +13,12 @@
 
 enum { FDT_ROOM = 1 << 16, RNG_SEED = 32, NAME_ROOM = 64 };
 
-/* ---- phandles, by number ---- */
+/* ---- phandles, as QEMU counts them: the last of n processors first ---- */
 
-static u32 cpu_handle(u32 cpu) { return 1 + 2 * cpu; }
-static u32 intc_handle(u32 cpu) { return 2 + 2 * cpu; }
-enum { PLIC_HANDLE = 1 + 2 * MAX_CPUS, TEST_HANDLE };
+static u32 cpu_handle(u32 n, u32 cpu) { return 1 + 2 * (n - 1 - cpu); }
+static u32 intc_handle(u32 n, u32 cpu) { return cpu_handle(n, cpu) + 1; }
+static u32 plic_handle(u32 n) { return 2 * n + 1; }
+static u32 test_handle(u32 n) { return 2 * n + 2; }
 
 /* ---- writing; the tree has room, all this is our own ---- */
 
@@ -109,11 +110,11 @@ static void put_isa(void *fdt, int node)
     g_string_free(list, TRUE);
 }
 
-static void describe_cpu(void *fdt, int cpus, u32 id)
+static void describe_cpu(void *fdt, int cpus, u32 n, u32 id)
 {
     int node = node_at(fdt, cpus, "cpu", id), intc;
 
-    PUT_CELLS(fdt, node, "phandle", cpu_handle(id));
+    PUT_CELLS(fdt, node, "phandle", cpu_handle(n, id));
     put_text(fdt, node, "device_type", "cpu");
     PUT_CELLS(fdt, node, "reg", id);
     put_text(fdt, node, "status", "okay");
@@ -124,7 +125,7 @@ static void describe_cpu(void *fdt, int cpus, u32 id)
     PUT_CELLS(fdt, intc, "#interrupt-cells", 1);
     put_flag(fdt, intc, "interrupt-controller");
     put_text(fdt, intc, "compatible", "riscv,cpu-intc");
-    PUT_CELLS(fdt, intc, "phandle", intc_handle(id));
+    PUT_CELLS(fdt, intc, "phandle", intc_handle(n, id));
 }
 
 static void describe_cpus(void *fdt, u32 n)
@@ -139,15 +140,15 @@ static void describe_cpus(void *fdt, u32 n)
         char name[NAME_ROOM];
 
         g_snprintf(name, sizeof name, "core%u", i);
-        PUT_CELLS(fdt, node_add(fdt, cluster, name), "cpu", cpu_handle(i));
+        PUT_CELLS(fdt, node_add(fdt, cluster, name), "cpu", cpu_handle(n, i));
     }
     for (u32 i = n; i-- > 0;)
-        describe_cpu(fdt, fdt_path_offset(fdt, "/cpus"), i);
+        describe_cpu(fdt, fdt_path_offset(fdt, "/cpus"), n, i);
 }
 
 /* ---- devices ---- */
 
-static int describe_place(void *fdt, const char *parent, u32 place)
+static int describe_place(void *fdt, const char *parent, u32 n, u32 place)
 {
     const VirtPlace *p = &virt_map[place];
     int node = node_at(fdt, fdt_path_offset(fdt, parent), p->node, p->base);
@@ -156,7 +157,7 @@ static int describe_place(void *fdt, const char *parent, u32 place)
     put_texts(fdt, node, "compatible", p->compatible);
     if (p->irq) {
         PUT_CELLS(fdt, node, "interrupts", p->irq);
-        PUT_CELLS(fdt, node, "interrupt-parent", PLIC_HANDLE);
+        PUT_CELLS(fdt, node, "interrupt-parent", plic_handle(n));
     }
     return node;
 }
@@ -167,7 +168,7 @@ static void put_hart_lines(void *fdt, int node, u32 n, u32 first, u32 second)
     u32 cells[4 * MAX_CPUS];
 
     for (u32 i = 0; i < n; i++) {
-        cells[4 * i] = cells[4 * i + 2] = intc_handle(i);
+        cells[4 * i] = cells[4 * i + 2] = intc_handle(n, i);
         cells[4 * i + 1] = first;
         cells[4 * i + 3] = second;
     }
@@ -176,19 +177,19 @@ static void put_hart_lines(void *fdt, int node, u32 n, u32 first, u32 second)
 
 static void describe_interrupts(void *fdt, u32 n)
 {
-    int node = describe_place(fdt, "/soc", VIRT_CLINT);
+    int node = describe_place(fdt, "/soc", n, VIRT_CLINT);
 
     put_hart_lines(fdt, node, n, IRQ_MSI, IRQ_MTI);
-    node = describe_place(fdt, "/soc", VIRT_PLIC);
+    node = describe_place(fdt, "/soc", n, VIRT_PLIC);
     put_hart_lines(fdt, node, n, IRQ_MEI, IRQ_SEI);
-    PUT_CELLS(fdt, node, "phandle", PLIC_HANDLE);
+    PUT_CELLS(fdt, node, "phandle", plic_handle(n));
     PUT_CELLS(fdt, node, "riscv,ndev", PLIC_SOURCES);
     put_flag(fdt, node, "interrupt-controller");
     PUT_CELLS(fdt, node, "#address-cells", 0);
     PUT_CELLS(fdt, node, "#interrupt-cells", 1);
 }
 
-static void describe_slots(void *fdt)
+static void describe_slots(void *fdt, u32 n)
 {
     const VirtPlace *p = &virt_map[VIRT_VIRTIO];
 
@@ -199,7 +200,7 @@ static void describe_slots(void *fdt)
         put_range(fdt, node, base, p->size);
         put_texts(fdt, node, "compatible", p->compatible);
         PUT_CELLS(fdt, node, "interrupts", p->irq + i);
-        PUT_CELLS(fdt, node, "interrupt-parent", PLIC_HANDLE);
+        PUT_CELLS(fdt, node, "interrupt-parent", plic_handle(n));
     }
 }
 
@@ -212,26 +213,27 @@ static void describe_soc(void *fdt, u32 n)
     put_text(fdt, soc, "compatible", "simple-bus");
     put_flag(fdt, soc, "ranges");
     describe_interrupts(fdt, n);
-    describe_slots(fdt);
-    PUT_CELLS(fdt, describe_place(fdt, "/soc", VIRT_TEST), "phandle", TEST_HANDLE);
-    node = describe_place(fdt, "/soc", VIRT_UART);
+    describe_slots(fdt, n);
+    PUT_CELLS(fdt, describe_place(fdt, "/soc", n, VIRT_TEST), "phandle",
+              test_handle(n));
+    node = describe_place(fdt, "/soc", n, VIRT_UART);
     PUT_CELLS(fdt, node, "clock-frequency", 3686400);
-    describe_place(fdt, "/soc", VIRT_RTC);
+    describe_place(fdt, "/soc", n, VIRT_RTC);
 }
 
 /* poweroff and reboot: what to write to the finisher. */
-static void describe_finisher(void *fdt, const char *name, const char *compatible,
-                              u32 value)
+static void describe_finisher(void *fdt, u32 n, const char *name,
+                              const char *compatible, u32 value)
 {
     int node = node_add(fdt, 0, name);
 
     PUT_CELLS(fdt, node, "value", value);
     PUT_CELLS(fdt, node, "offset", 0);
-    PUT_CELLS(fdt, node, "regmap", TEST_HANDLE);
+    PUT_CELLS(fdt, node, "regmap", test_handle(n));
     put_text(fdt, node, "compatible", compatible);
 }
 
-static void describe_rest(void *fdt, u64 ram_base, u64 ram_size)
+static void describe_rest(void *fdt, u32 n, u64 ram_base, u64 ram_size)
 {
     const VirtPlace *flash = &virt_map[VIRT_FLASH];
     u32 base = (u32)flash->base, half = (u32)flash->size / 2;
@@ -239,14 +241,14 @@ static void describe_rest(void *fdt, u64 ram_base, u64 ram_size)
 
     put_text(fdt, node, "device_type", "memory");
     put_range(fdt, node, ram_base, ram_size);
-    describe_finisher(fdt, "reboot", "syscon-reboot", 0x7777);
-    describe_finisher(fdt, "poweroff", "syscon-poweroff", 0x5555);
+    describe_finisher(fdt, n, "reboot", "syscon-reboot", 0x7777);
+    describe_finisher(fdt, n, "poweroff", "syscon-poweroff", 0x5555);
     node = node_add(fdt, 0, "chosen");
     put_text(fdt, node, "stdout-path", "/soc/serial@10000000");
-    node = describe_place(fdt, "/", VIRT_FLASH);
+    node = describe_place(fdt, "/", n, VIRT_FLASH);
     PUT_CELLS(fdt, node, "bank-width", 4);
     PUT_CELLS(fdt, node, "reg", 0, base, 0, half, 0, base + half, 0, half);
-    put_flag(fdt, describe_place(fdt, "/", VIRT_FW_CFG), "dma-coherent");
+    put_flag(fdt, describe_place(fdt, "/", n, VIRT_FW_CFG), "dma-coherent");
 }
 
 static GBytes *packed(void *fdt)
@@ -266,7 +268,7 @@ static GBytes *fdt_own(const Machine *m)
     put_text(fdt, 0, "model", "riscv-virtio,qemu");
     describe_soc(fdt, m->n_cpus);
     describe_cpus(fdt, m->n_cpus);
-    describe_rest(fdt, m->board->ram_base, m->ram_size);
+    describe_rest(fdt, m->n_cpus, m->board->ram_base, m->ram_size);
     return packed(fdt);
 }
 
