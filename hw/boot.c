@@ -51,22 +51,33 @@ static bool read_at(const Image *i, u64 offset, void *to, u64 n)
     return true;
 }
 
+/* What linkers put in front of the first section lies below memory: not needed. */
+static struct ImagePart in_memory(const Machine *m, struct ImagePart p)
+{
+    u64 base = m->board->ram_base, below = p.phys < base ? base - p.phys : 0;
+
+    if (below >= p.size)
+        return p;
+    return (struct ImagePart){p.phys + below, p.size - below, p.offset + below,
+                              p.n - MIN(below, p.n)};
+}
+
 bool image_load(Machine *m, const Image *i, char **error)
 {
     for (u32 k = 0; k < i->n_parts; k++) {
-        const struct ImagePart *p = &i->part[k];
-        u8 *ram = dma_ram(m, p->phys, p->size, true);
+        struct ImagePart p = in_memory(m, i->part[k]);
+        u8 *ram = dma_ram(m, p.phys, p.size, true);
 
         if (!ram) {
             *error = g_strdup_printf("%s: it does not fit into memory", i->path);
             return false;
         }
-        if (!read_at(i, p->offset, ram, p->n)) {
+        if (!read_at(i, p.offset, ram, p.n)) {
             *error = g_strdup_printf("%s: %s", i->path,
                                      errno ? strerror(errno) : "it has become shorter");
             return false;
         }
-        memset(ram + p->n, 0, p->size - p->n);
+        memset(ram + p.n, 0, p.size - p.n);
     }
     return true;
 }

@@ -235,6 +235,32 @@ Test(images, elf)
     unlink(path);
 }
 
+/* Linkers put the headers below the first section, and so below memory. */
+Test(images, headers_below_memory)
+{
+    SmallElf e = small_elf();
+    char *path, *error = NULL;
+    Machine *m = board_new();
+    Image *i;
+    u64 v;
+
+    e.p[0].p_paddr -= offsetof(SmallElf, text);
+    e.p[0].p_offset = 0;
+    e.p[0].p_filesz = sizeof e;
+    e.p[0].p_memsz = sizeof e;
+    path = file_of(&e, sizeof e);
+    i = image_read(path, IMAGE_ELF, 0, &error);
+    cr_assert(i && image_load(m, i, &error), "%s", error);
+    cr_assert(bus_read(&m->bus, BOARD_RAM, 8, &v) && v == 0x1313131313131313);
+    image_free(i);
+    e.p[0].p_paddr = BOARD_RAM - sizeof e; /* all of it */
+    unlink(path);
+    path = file_of(&e, sizeof e);
+    i = image_read(path, IMAGE_ELF, 0, &error);
+    cr_assert(i && !image_load(m, i, &error));
+    unlink(path);
+}
+
 /* As QEMU: an Image goes where it is told, its size counts what it will use. */
 Test(images, linux_image)
 {
