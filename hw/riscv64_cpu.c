@@ -7,6 +7,12 @@
 
 static u64 board_time(void *ctx) { return clint_time(((RiscvCpu *)ctx)->clint); }
 
+/* Where runs are to be the same, so is what they count. */
+static u64 board_cycles(void *ctx)
+{
+    return machine_clock(((RiscvCpu *)ctx)->cpu->machine);
+}
+
 /* stimecmp is behind mip.STIP, which is computed: only the moment has to be noticed. */
 static void board_timer(void *ctx, u32 hart, u64 stimecmp)
 {
@@ -33,7 +39,9 @@ bool riscv_cpu_new(Cpu *cpu, Clint *clint, char **error)
                              .timer = board_timer,
                              .request = board_request,
                              .fence_i = board_fence_i,
-                             .flush = exec_remapped};
+                             .flush = exec_remapped,
+                             .cycles = cpu->machine->options->icount >= 0 ? board_cycles
+                                                                          : NULL};
 
     *r = (RiscvCpu){.cpu = cpu, .clint = clint};
     cpu->guest = r;

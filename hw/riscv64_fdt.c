@@ -307,9 +307,17 @@ static int chosen(void *fdt)
     return node >= 0 ? node : fdt_add_subnode(fdt, 0, "chosen");
 }
 
-/* The properties there; negative: libfdt's error. */
-static int choose(void *fdt, const char *append, const Image *initrd)
+/* With -icount, all runs are the same. */
+static bool seed_get(const MachineOptions *o, u8 seed[RNG_SEED])
 {
+    memset(seed, 0, RNG_SEED);
+    return o->icount >= 0 || getrandom(seed, RNG_SEED, 0) == RNG_SEED;
+}
+
+/* The properties there; negative: libfdt's error. */
+static int choose(void *fdt, const MachineOptions *o, const Image *initrd)
+{
+    const char *append = o->append;
     u8 seed[RNG_SEED];
     int node = chosen(fdt), bad = MIN(node, 0);
 
@@ -319,7 +327,7 @@ static int choose(void *fdt, const char *append, const Image *initrd)
         bad = fdt_setprop_u64(fdt, node, "linux,initrd-start", initrd->start);
     if (initrd && !bad)
         bad = fdt_setprop_u64(fdt, node, "linux,initrd-end", initrd->end);
-    if (!bad && getrandom(seed, sizeof seed, 0) == sizeof seed)
+    if (!bad && seed_get(o, seed))
         bad = fdt_setprop(fdt, node, "rng-seed", seed, sizeof seed);
     return bad;
 }
@@ -335,7 +343,7 @@ GBytes *virt_fdt_chosen(const Machine *m, GBytes *given, const Image *initrd,
 
     bad = fdt_open_into(old, fdt, room);
     if (!bad)
-        bad = choose(fdt, append, initrd);
+        bad = choose(fdt, m->options, initrd);
     if (!bad)
         return packed(fdt);
     *error = g_strdup_printf("the device tree: %s", fdt_strerror(bad));

@@ -120,6 +120,29 @@ _start:
         csrr    t1, mip
         bnez    t1, fail
 
+        # ---- counters that stand still ----
+        step    23
+        li      t1, -1
+        csrw    mcountinhibit, t1
+        csrr    t1, mcountinhibit
+        same    t1, 5
+        csrr    t1, mcycle
+        csrr    t2, mcycle
+        bne     t1, t2, fail
+        li      t1, 77
+        csrw    minstret, t1
+        csrr    t1, instret
+        same    t1, 77
+        csrw    mcountinhibit, zero
+        csrr    t1, minstret
+        csrr    t2, minstret
+        li      t3, 77
+        bltu    t1, t3, fail
+        bgeu    t1, t2, fail
+        csrr    t1, mcycle
+        csrr    t2, mcycle
+        bgeu    t1, t2, fail
+
         # ---- page tables: pages at VA, a superpage of RAM at its own address ----
         step    8
         la      t0, root

@@ -69,6 +69,7 @@ typedef struct HartBoard {
     void (*request)(Env *env); /* look for interrupts soon: exec_request */
     void (*fence_i)(Env *env);
     void (*flush)(Env *env); /* translations of code addresses have changed */
+    u64 (*cycles)(void *ctx); /* what mcycle and minstret count; NULL: the host's */
 } HartBoard;
 
 typedef struct Hart {

@@ -17,6 +17,15 @@ typedef struct Csr {
 
 static u64 *word(Hart *h, const Csr *c) { return (u64 *)((char *)h + c->at); }
 
+/* The instruction at hand is illegal unless so. */
+static void need(Env *env, bool allowed)
+{
+    if (!allowed) {
+        env->trap = (Trap){.kind = TRAP_ILLEGAL};
+        env->mmu->fault(env);
+    }
+}
+
 /* ---- floating point ---- */
 
 static void take_mxcsr(Env *env) { env->mxcsr = _mm_getcsr(); }
@@ -150,11 +159,36 @@ static void write_sie(Env *env, u32 number, u64 v)
 
 /* ---- timers and counters ---- */
 
-enum { CSR_MCYCLE = 0xb00 };
+/* mcycle and minstret: bits of mcountinhibit that can be set. */
+#define COUNTERS (1ull << 0 | 1ull << 2)
 
-static u64 counter_of(const Hart *h, u32 number)
+static u64 cycles(Env *env)
 {
-    return number & 2 ? h->instret_offset : h->cycle_offset;
+    const HartBoard *b = &hart_of(env)->board;
+
+    return env_clock(env, b->cycles ? b->cycles(b->ctx) : __rdtsc());
+}
+
+static u64 *counter_word(Hart *h, u32 number)
+{
+    return number & 2 ? &h->instret_offset : &h->cycle_offset;
+}
+
+/* The word of a counter that stands still is its value, else what is to be added. */
+static u64 counter(Env *env, u32 number)
+{
+    Hart *h = hart_of(env);
+    u64 word = *counter_word(h, number);
+
+    return h->mcountinhibit >> (number & 31) & 1 ? word : cycles(env) + word;
+}
+
+static void set_counter(Env *env, u32 number, u64 value)
+{
+    Hart *h = hart_of(env);
+    bool stands = h->mcountinhibit >> (number & 31) & 1;
+
+    *counter_word(h, number) = stands ? value : value - cycles(env);
 }
 
 static u64 read_counter(Env *env, u32 number)
@@ -164,22 +198,28 @@ static u64 read_counter(Env *env, u32 number)
 
     if (number >= CSR_CYCLE && h->priv < PRIV_M &&
         (!(h->mcounteren & enable) || (h->priv == PRIV_U && !(h->scounteren & enable))))
-        hart_raise(env, CAUSE_ILLEGAL, 0);
+        need(env, false);
     if (number == CSR_TIME)
         return env_clock(env, h->board.time(h->board.ctx));
     if ((number & 31) > 2)
         return 0; /* no event is counted */
-    return env_clock(env, __rdtsc()) + counter_of(h, number);
+    return counter(env, number);
 }
 
 static void write_counter(Env *env, u32 number, u64 value)
 {
-    Hart *h = hart_of(env);
+    if ((number & 31) <= 2)
+        set_counter(env, number, value);
+}
 
-    if (number == CSR_MCYCLE)
-        h->cycle_offset = value - env_clock(env, __rdtsc());
-    else if (number == CSR_MCYCLE + 2)
-        h->instret_offset = value - env_clock(env, __rdtsc());
+static void write_mcountinhibit(Env *env, u32 number, u64 value)
+{
+    Hart *h = hart_of(env);
+    u64 cycle = counter(env, CSR_CYCLE), instret = counter(env, CSR_INSTRET);
+
+    h->mcountinhibit = value & COUNTERS;
+    set_counter(env, CSR_CYCLE, cycle);
+    set_counter(env, CSR_INSTRET, instret);
 }
 
 /* Sstc: not there unless M mode lets S mode have it. */
@@ -188,7 +228,7 @@ static void need_stimecmp(Env *env)
     const Hart *h = hart_of(env);
 
     if (h->priv < PRIV_M && (!(h->menvcfg & ENVCFG_STCE) || !(h->mcounteren & 2)))
-        hart_raise(env, CAUSE_ILLEGAL, 0);
+        need(env, false);
 }
 
 static u64 read_stimecmp(Env *env, u32 number)
@@ -225,7 +265,7 @@ static void need_satp(Env *env)
     const Hart *h = hart_of(env);
 
     if (h->priv == PRIV_S && h->mstatus & MSTATUS_TVM)
-        hart_raise(env, CAUSE_ILLEGAL, 0);
+        need(env, false);
 }
 
 static u64 read_satp(Env *env, u32 number)
@@ -257,7 +297,7 @@ static u64 read_pmpcfg(Env *env, u32 number)
     u64 v = 0;
 
     if (number & 1)
-        hart_raise(env, CAUSE_ILLEGAL, 0);
+        need(env, false);
     for (u32 i = 0; i < 8 && first + i < PMP_ENTRIES; i++)
         v |= (u64)hart_of(env)->pmpcfg[first + i] << 8 * i;
     return v;
@@ -269,7 +309,7 @@ static void write_pmpcfg(Env *env, u32 number, u64 value)
     u32 first = (number - 0x3a0) * 4;
 
     if (number & 1)
-        hart_raise(env, CAUSE_ILLEGAL, 0);
+        need(env, false);
     for (u32 i = 0; i < 8 && first + i < PMP_ENTRIES; i++) {
         u8 v = (u8)(value >> 8 * i) & 0x9f;
 
@@ -351,7 +391,7 @@ static const Csr csrs[] = {
     {0x305, 1, AT(mtvec), false, VECTOR},
     {0x306, 1, AT(mcounteren), false, 0xffffffff},
     {0x30a, 1, AT(menvcfg), true, 0, NULL, write_menvcfg},
-    {0x320, 1, AT(mcountinhibit), false, 0xfffffffd},
+    {0x320, 1, AT(mcountinhibit), false, 0, NULL, write_mcountinhibit},
     {0x323, 29, 0, false, 0, read_zero, write_nothing}, /* mhpmevent3.. */
     {0x340, 1, AT(mscratch), false, ALL},
     {0x341, 1, AT(mepc), false, ~1ull},
@@ -384,14 +424,6 @@ bool csr_ends_block(u32 number)
 }
 
 /* ---- the helper ---- */
-
-static void need(Env *env, bool allowed)
-{
-    if (!allowed) {
-        env->trap = (Trap){.kind = TRAP_ILLEGAL};
-        env->mmu->fault(env);
-    }
-}
 
 static bool is_fp(u32 number) { return number >= CSR_FFLAGS && number <= CSR_FCSR; }
 
