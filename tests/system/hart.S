@@ -72,6 +72,11 @@ _start:
         sd      t1, 8(t0)
         li      t0, FINISH
         sb      zero, 0(t0)             # takes words only
+        li      s10, 6
+        la      t0, pages + 4
+        amoadd.d t1, t1, (t0)
+        csrr    t1, mtval
+        bne     t0, t1, fail
 
         # ---- loads and stores across pages, misaligned ----
         step    6

@@ -256,7 +256,8 @@ void hart_trap(Env *env)
         u32 bits = (u32)bits_at(env, pc);
         bool lr = insn_lookup(bits) == INSN_lr_w || insn_lookup(bits) == INSN_lr_d;
 
-        enter(env, lr ? CAUSE_LOAD_MISALIGNED : CAUSE_STORE_MISALIGNED, trap.addr);
+        enter(env, lr ? CAUSE_LOAD_MISALIGNED : CAUSE_STORE_MISALIGNED,
+              riscv64_accessed(env, bits));
         break;
     }
     case TRAP_FENCE_I: hart_of(env)->board.fence_i(env); break;
