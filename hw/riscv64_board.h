@@ -75,7 +75,6 @@ void sbi_free(Sbi *sbi);
 void sbi_reset(Sbi *sbi, u64 entry, u64 fdt); /* lock held; CPU 0 will start there */
 /* The ecall that S mode is at. */
 void sbi_call(Cpu *cpu);
-void sbi_state(Sbi *sbi, State *s);
 
 /* ---- riscv64_fdt.c, riscv64_virt.c: the device tree, the board ---- */
 

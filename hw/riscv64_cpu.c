@@ -126,7 +126,11 @@ void riscv_cpu_state(Cpu *cpu, State *s)
     RiscvCpu *r = riscv_cpu(cpu);
     u32 fcsr = riscv64_fcsr(cpu->env);
     u64 lines = atomic_load(&r->hart.lines);
+    bool ours = virt_of(cpu->machine)->sbi, sbi = ours;
 
+    state_bool(s, &sbi);
+    if (sbi != ours)
+        state_refuse(s, "it was saved with other firmware");
     r->hart.mip |= atomic_exchange(&r->hart.posted, 0);
     state_u8(s, &r->hart.priv);
     state_csrs(&r->hart, s);

@@ -18,7 +18,7 @@ enum {
     SBI_ALREADY_AVAILABLE = -6,
 };
 
-/* Hart states (SBI 9). */
+/* Hart states (SBI 9); Cpu.halted tells them apart. */
 enum { HSM_STARTED, HSM_STOPPED };
 
 enum { SPEC_VERSION = 2 << 24, IMPLEMENTATION = 0x7e55, CONSOLE_CHUNK = 256 };
@@ -29,7 +29,6 @@ enum { UART_DATA = 0, UART_LSR = 5, LSR_DATA = 1, LSR_EMPTY = 32 };
 struct Sbi {
     Machine *machine;
     u64 console;
-    u8 state[MAX_CPUS]; /* HSM_*; the lock's */
 };
 
 typedef struct SbiCall {
@@ -90,10 +89,9 @@ static i64 hart_start(SbiCall *c)
     if (!bus_ram(&c->sbi->machine->bus, c->arg[1] & ~1ull, 2))
         return SBI_INVALID_ADDRESS;
     machine_lock(c->sbi->machine);
-    if (c->sbi->state[id] == HSM_STARTED) {
+    if (!c->sbi->machine->cpu[id].halted) {
         error = SBI_ALREADY_AVAILABLE;
     } else {
-        c->sbi->state[id] = HSM_STARTED;
         start_supervisor(&c->sbi->machine->cpu[id], c->arg[1], c->arg[2]);
         cpu_start(&c->sbi->machine->cpu[id]);
     }
@@ -104,7 +102,6 @@ static i64 hart_start(SbiCall *c)
 static i64 hart_stop(SbiCall *c)
 {
     machine_lock(c->sbi->machine);
-    c->sbi->state[c->cpu->id] = HSM_STOPPED;
     atomic_store(&c->cpu->halted, true);
     machine_unlock(c->sbi->machine);
     c->again = true; /* if it were run again */
@@ -135,9 +132,8 @@ static i64 call_hsm(SbiCall *c)
     case 2:
         if (c->arg[0] >= c->sbi->machine->n_cpus)
             return SBI_INVALID_PARAM;
-        machine_lock(c->sbi->machine);
-        c->value = c->sbi->state[c->arg[0]];
-        machine_unlock(c->sbi->machine);
+        c->value =
+            c->sbi->machine->cpu[c->arg[0]].halted ? HSM_STOPPED : HSM_STARTED;
         return SBI_SUCCESS;
     case 3: return hart_suspend(c);
     default: return SBI_NOT_SUPPORTED;
@@ -209,7 +205,7 @@ static void fence_tables(SbiCall *c, u64 mask, u64 start, u64 size)
         fence.size = ~0ull;
     machine_lock(c->sbi->machine);
     for (u32 i = 0; i < c->sbi->machine->n_cpus; i++)
-        if (c->sbi->state[i] != HSM_STARTED)
+        if (c->sbi->machine->cpu[i].halted)
             mask &= ~(1ull << i);
     machine_unlock(c->sbi->machine);
     cpu_call(c->cpu, mask, fence_here, &fence);
@@ -449,17 +445,6 @@ void sbi_reset(Sbi *sbi, u64 entry, u64 fdt)
 
     for (u32 i = 0; i < m->n_cpus; i++) {
         start_supervisor(&m->cpu[i], entry, fdt);
-        sbi->state[i] = i ? HSM_STOPPED : HSM_STARTED;
         atomic_store(&m->cpu[i].halted, i != 0);
-    }
-}
-
-void sbi_state(Sbi *sbi, State *s)
-{
-    for (u32 i = 0; i < sbi->machine->n_cpus; i++) {
-        state_u8(s, &sbi->state[i]);
-        if (sbi->state[i] > HSM_STOPPED)
-            state_refuse(s, "a hart in a state that does not exist");
-        atomic_store(&sbi->machine->cpu[i].halted, sbi->state[i] != HSM_STARTED);
     }
 }

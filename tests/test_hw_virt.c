@@ -291,6 +291,22 @@ Test(board, damaged_state)
     machine_free(m);
 }
 
+/* What S mode's calls mean must not change. */
+Test(board, state_of_other_firmware)
+{
+    Machine *m = virt_new("");
+    GByteArray *bytes = saved(m);
+    char *path = kernel_file(), *error = NULL, *line;
+
+    machine_free(m);
+    line = g_strdup_printf("t -m 64 -display none -bios %s", path);
+    m = machine_of(line, &error);
+    cr_assert(m, "%s", error);
+    cr_assert(!loaded(m, bytes));
+    machine_free(m);
+    unlink(path);
+}
+
 /* ---- the built-in firmware ---- */
 
 typedef struct Result {
