@@ -132,8 +132,7 @@ static i64 call_hsm(SbiCall *c)
     case 2:
         if (c->arg[0] >= c->sbi->machine->n_cpus)
             return SBI_INVALID_PARAM;
-        c->value =
-            c->sbi->machine->cpu[c->arg[0]].halted ? HSM_STOPPED : HSM_STARTED;
+        c->value = c->sbi->machine->cpu[c->arg[0]].halted ? HSM_STOPPED : HSM_STARTED;
         return SBI_SUCCESS;
     case 3: return hart_suspend(c);
     default: return SBI_NOT_SUPPORTED;
