@@ -501,15 +501,16 @@ Test(chardev, pty)
     Machine *m = board_new();
     Client *c = client_new(m, chardev_of(m, "pty"));
     ChardevInfo info;
-    char block[1001];
+    char block[1001], *path;
 
     memset(block, 'x', 1000);
     block[1000] = 0;
     for (u32 i = 0; i < 100; i++)
         cr_assert_eq(say(c, block), 1000, "nobody is there");
     cr_assert(chardev_nth(m, 0, &info));
+    path = g_strdup(info.filename + strlen("pty:"));
     for (u32 i = 0; i < 2; i++) {
-        int peer = open(info.filename + strlen("pty:"), O_RDWR | O_NOCTTY);
+        int peer = open(path, O_RDWR | O_NOCTTY);
 
         cr_assert_geq(peer, 0);
         cr_expect(board_wait(m, is_open, c));
