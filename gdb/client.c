@@ -94,6 +94,8 @@ void gdb_client_says(GdbStub *s, const u8 *bytes, size_t n)
 
 void gdb_client_comes(GdbStub *s)
 {
+    gdb_reader_free(&s->reader);
+    gdb_reader_init(&s->reader);
     s->session = (GdbSession){0};
     s->attached = s->owner = true;
     s->waiting = s->detached = false;

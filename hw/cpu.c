@@ -159,7 +159,7 @@ static bool may_run(const Cpu *cpu)
 {
     const Machine *m = cpu->machine;
 
-    return !m->held && m->run == RUN_RUNNING && !cpu->halted;
+    return !m->held && m->run == RUN_RUNNING && !cpu->halted && !cpu->frozen;
 }
 
 /* One look, lock held: true: the CPU is parked. */
@@ -210,37 +210,25 @@ bool cpus_park(Machine *m)
 
 /* ---- running ---- */
 
-static void debug_stop(Cpu *cpu, TrapKind kind)
+static void debug_stop(Cpu *cpu)
 {
     Machine *m = cpu->machine;
 
     machine_lock(m);
-    cpu->stopped = kind;
     m->debugged = cpu;
     machine_stop(m, RUN_DEBUG);
     machine_unlock(m);
 }
 
-static void cpu_step(Cpu *cpu)
-{
-    const BoardType *board = cpu->machine->board;
-    TrapKind kind = exec_step(cpu->env, NULL);
-
-    if (kind != TRAP_NONE && kind != TRAP_REQUEST)
-        board->trap(cpu);
-    cpu->step = false;
-    debug_stop(cpu, TRAP_NONE);
-}
-
 void cpu_go(Cpu *cpu)
 {
     const BoardType *board = cpu->machine->board;
-    TrapKind kind = exec_run(cpu->env);
+    TrapKind kind = UNLIKELY(cpu->slow) ? gdb_run(cpu) : exec_run(cpu->env);
 
     switch (kind) {
     case TRAP_REQUEST: break;
     case TRAP_WAIT: wait_for_interrupt(cpu); break;
-    case TRAP_STOP: debug_stop(cpu, kind); break;
+    case TRAP_STOP: debug_stop(cpu); break;
     default: board->trap(cpu); return;
     }
     if (atomic_load(&cpu->calls))
@@ -271,8 +259,6 @@ static gpointer cpu_thread(gpointer data)
     g_mutex_lock(&m->lock);
     while (park(cpu)) {
         g_mutex_unlock(&m->lock);
-        if (cpu->step)
-            cpu_step(cpu);
         while (!atomic_load(&cpu->attention) && !cpu->halted)
             cpu_go(cpu);
         g_mutex_lock(&m->lock);

@@ -26,6 +26,7 @@ typedef struct MachineOptions MachineOptions;
 typedef struct Loop Loop;
 typedef struct Turns Turns;
 typedef struct CpuCall CpuCall;
+typedef struct GdbMachine GdbMachine;
 
 enum { MAX_CPUS = 8 };
 
@@ -122,10 +123,10 @@ typedef struct Cpu {
     _Atomic bool attention;                      /* look at Machine.held, run, quit */
     _Atomic u32 kicks;
     CpuCall *_Atomic calls;
-    u64 idle_ns;      /* spent in WFI */
-    TrapKind stopped; /* RUN_DEBUG: TRAP_STOP, or TRAP_NONE after a step */
-    bool step;        /* a debugger's: one instruction, then RUN_DEBUG */
-    void *guest;      /* the guest's CPU state beside Env (riscv64: Hart) */
+    u64 idle_ns; /* spent in WFI */
+    bool frozen; /* a debugger's: does not run until the next stop */
+    bool slow;   /* likewise: one instruction after the other, by gdb_run */
+    void *guest; /* the guest's CPU state beside Env (riscv64: Hart) */
 } Cpu;
 
 /* A board: riscv64_virt.c.  Functions that a board's guest gives machine.c. */
@@ -180,8 +181,9 @@ struct Machine {
                                guest's.  For EVENT_RESET and EVENT_SHUTDOWN, NULL after */
     GPtrArray *listeners;
     Loop *loop;
-    Turns *turns;  /* all CPUs share a thread; NULL: each has one */
-    Cpu *debugged; /* RUN_DEBUG: the one that met it */
+    Turns *turns;    /* all CPUs share a thread; NULL: each has one */
+    Cpu *debugged;   /* RUN_DEBUG: the one that met it */
+    GdbMachine *gdb; /* NULL: no -gdb */
 };
 extern Machine *machine_here; /* the process's one; for signal handlers */
 

@@ -43,6 +43,11 @@ u64 loop_next(const Machine *m); /* when the next timer is due; TIMER_OFF */
 void loop_fire(Machine *m);      /* all that are; lock held */
 void loop_rearm(Machine *m);     /* the clock has been stopped, started or set */
 
+/* ---- gdb.c ---- */
+/* Instead of exec_run, for a CPU that is slow.  TRAP_STOP: as the debugger wanted. */
+TrapKind gdb_run(Cpu *cpu);
+void gdb_free(Machine *m);
+
 /* ---- turns.c: CPUs on one thread ---- */
 void turns_new(Machine *m);
 gpointer turns_thread(gpointer first_cpu);

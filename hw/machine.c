@@ -135,6 +135,7 @@ void machine_free(Machine *m)
 {
     machine_lock(m);
     chardevs_close(m);
+    gdb_free(m);
     devices_free(m);
     machine_unlock(m);
     cpus_free(m);

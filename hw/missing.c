@@ -8,8 +8,4 @@ static bool refuse(const char *what, char **error)
     return false;
 }
 
-bool gdb_new(Machine *m, const char *address, char **error)
-{
-    return refuse("-gdb", error);
-}
 bool sandbox_enter(Machine *m, char **error) { return refuse("-sandbox", error); }

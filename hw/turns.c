@@ -127,7 +127,7 @@ static void take_turn(Machine *m, Cpu *cpu)
 
 static bool ready(const Cpu *cpu)
 {
-    return !cpu->halted &&
+    return !cpu->halted && !cpu->frozen &&
            (!atomic_load(&cpu->waiting) || cpu->machine->board->wakes(cpu));
 }
 

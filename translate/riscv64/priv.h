@@ -117,6 +117,13 @@ _Noreturn void hart_raise(Env *env, u32 cause, u64 tval);
 /* Mode, rounding and FS have changed: key_flags, TLB, interrupts follow. */
 void hart_changed(Env *env);
 
+/* ---- priv_csr.c: for debuggers; the hart stands still ---- */
+
+/* As machine mode does it; 0: there is no such CSR. */
+u64 hart_csr_get(Env *env, u32 number);
+bool hart_csr_set(Env *env, u32 number, u64 value); /* false: it cannot be written */
+bool hart_set_priv(Env *env, u64 priv);             /* false: no such mode */
+
 /* ---- priv_mmu.c ---- */
 
 MmuWalk hart_walk;

@@ -427,6 +427,17 @@ bool csr_ends_block(u32 number)
 
 static bool is_fp(u32 number) { return number >= CSR_FFLAGS && number <= CSR_FCSR; }
 
+static void write_csr(Env *env, const Csr *c, u32 number, u64 value)
+{
+    if (c->write)
+        c->write(env, number, value);
+    else
+        *word(hart_of(env), c) =
+            (*word(hart_of(env), c) & ~c->mask) | (value & c->mask);
+    if (number == 0x303)
+        hart_changed(env);
+}
+
 /* rd = csr, csr = value changed by the instruction's way; how: CSR_SWAP... */
 u64 help_csr(Env *env, u64 number, u64 value, u64 how)
 {
@@ -446,11 +457,53 @@ u64 help_csr(Env *env, u64 number, u64 value, u64 how)
     now = (how & CSR_HOW) == CSR_SWAP  ? value
           : (how & CSR_HOW) == CSR_SET ? base | value
                                        : base & ~value;
-    if (c->write)
-        c->write(env, (u32)number, now);
-    else
-        *word(h, c) = (*word(h, c) & ~c->mask) | (now & c->mask);
-    if (number == 0x303)
-        hart_changed(env);
+    write_csr(env, c, (u32)number, now);
     return old;
+}
+
+/* ---- a debugger's ---- */
+
+u64 hart_csr_get(Env *env, u32 number)
+{
+    const Csr *c = find(number);
+    Hart *h = hart_of(env);
+    u8 priv = h->priv;
+    u64 value = 0;
+
+    h->priv = PRIV_M;
+    if (c)
+        value = c->read ? c->read(env, number) : *word(h, c);
+    h->priv = priv;
+    return value;
+}
+
+/* Neither those of floating point, which the CPU's own thread has, nor the timer, which
+ * is the board's too. */
+static bool may_set(const Csr *c, u32 number)
+{
+    return c && number >> 10 != 3 && !is_fp(number) && c->write != write_stimecmp;
+}
+
+bool hart_csr_set(Env *env, u32 number, u64 value)
+{
+    const Csr *c = find(number);
+    Hart *h = hart_of(env);
+    u8 priv = h->priv;
+
+    if (!may_set(c, number))
+        return false;
+    h->priv = PRIV_M;
+    write_csr(env, c, number, value);
+    h->priv = priv;
+    hart_changed(env);
+    return true;
+}
+
+bool hart_set_priv(Env *env, u64 priv)
+{
+    if (priv > PRIV_M || priv == 2)
+        return false;
+    hart_of(env)->priv = (u8)priv;
+    hart_changed(env);
+    return true;
 }
