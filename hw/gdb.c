@@ -310,7 +310,8 @@ static void detach(GdbMachine *g, bool go_on)
     }
     g->stub.attached = g->stub.waiting = g->stub.detached = false;
     machine_release(m);
-    if (go_on && (m->run == RUN_PAUSED || m->run == RUN_DEBUG || m->run == RUN_PRELAUNCH))
+    if (go_on &&
+        (m->run == RUN_PAUSED || m->run == RUN_DEBUG || m->run == RUN_PRELAUNCH))
         machine_cont(m);
 }
 
@@ -377,7 +378,8 @@ static void on_event(void *ctx, MachineEvent event)
 static char *line_spec(const char *address)
 {
     bool tcp = g_str_has_prefix(address, "tcp:");
-    bool serves = (tcp || g_str_has_prefix(address, "unix:")) && !strstr(address, ",server");
+    bool serves =
+        (tcp || g_str_has_prefix(address, "unix:")) && !strstr(address, ",server");
 
     return g_strconcat(address, serves ? ",server=on,wait=off" : "",
                        tcp && !strstr(address, ",nodelay") ? ",nodelay=on" : "", NULL);
@@ -391,8 +393,8 @@ static void add_cpus(GdbMachine *g)
         GdbCpu *c = &g->cpu[i];
 
         c->cpu = &m->cpu[i];
-        c->thread =
-            (GdbThread){.env = m->cpu[i].env, .pid = PID, .tid = (i32)i + 1, .action = GDB_RUN};
+        c->thread = (GdbThread){
+            .env = m->cpu[i].env, .pid = PID, .tid = (i32)i + 1, .action = GDB_RUN};
         gdb_thread_add(&g->stub, &c->thread);
     }
 }
@@ -411,7 +413,8 @@ bool gdb_new(Machine *m, const char *address, char **error)
     g->out = g_byte_array_new();
     gdb_stub_init(&g->stub, &side, m->board->guest, m->cache);
     add_cpus(g);
-    g->client = (CharClient){g, client_room, client_says, client_event, client_writable};
+    g->client =
+        (CharClient){g, client_room, client_says, client_event, client_writable};
     spec = line_spec(address);
     g->line = chardev_new(m, "gdb", spec, error);
     g_free(spec);
