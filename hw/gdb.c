@@ -57,8 +57,7 @@ static bool physical(const GdbMachine *g, u64 addr, u64 *phys)
     const Machine *m = g->machine;
 
     *phys = addr;
-    return g->physical || !m->board->translate ||
-           m->board->translate(cpu_of(g->stub.chosen), addr, phys);
+    return g->physical || m->board->translate(cpu_of(g->stub.chosen), addr, phys);
 }
 
 static bool access_memory(GdbMachine *g, u64 addr, u8 *bytes, u64 len, bool write)
