@@ -99,7 +99,6 @@ typedef struct Env {
     struct Thread *thread; /* tcache's, of this Env */
     void *task;            /* linux-user's or hw's */
     struct Mmu *mmu;       /* softmmu's; NULL: the window is the memory */
-    u64 remaps;            /* how often its pcs changed meaning; bits of jump_tag */
     u64 bounce[2];         /* stands for memory that has no host address */
     ClockTape *tape;       /* NULL: clocks are read as they are */
 
@@ -118,11 +117,10 @@ static inline u64 env_clock(Env *env, u64 now)
     return t->value[t->at++];
 }
 
-/* key_flags or remaps have changed: another meaning of pcs is another tag.  Below bit
- * 48, and in all of it for one tag, a canonical pc and what it is XOR-ed to are one. */
-static inline void env_retag(Env *env)
+static inline void env_forget_jumps(Env *env)
 {
-    env->jump_tag = env->key_flags << 57 | env->remaps << 48;
+    for (u32 i = 0; i < JUMP_CACHE_SIZE; i++)
+        env->jump_cache[i].pc = JUMP_EMPTY;
 }
 
 /* The slot that knows these bytes, all in one page; NULL: none does. */

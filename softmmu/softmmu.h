@@ -97,7 +97,7 @@ bool bus_write(const Bus *b, u64 phys, u32 width, u64 value);
 
 /* ---- tlb.c: the virtual addresses of a hart ---- */
 
-enum { MMU_MODES = 4, MMU_NO_DEVICE = -1 };
+enum { MMU_MODES = 4, MMU_SPACES = 8, MMU_CODE_PAGES = 256, MMU_NO_DEVICE = -1 };
 
 typedef enum MmuAccess { MMU_READ, MMU_WRITE, MMU_FETCH } MmuAccess;
 
@@ -116,6 +116,21 @@ typedef struct Tlb {
     u32 bits, filled;
 } Tlb;
 
+/* One of the guest's address spaces, kept while others are in use. */
+typedef struct MmuSpace {
+    u64 id;             /* the guest's name of it */
+    u64 used;           /* when last; 0: never */
+    u64 tag;            /* of its pcs in the jump cache; 0: none yet */
+    u64 code[8];        /* pages that code was looked up in since it got the tag: a set
+                           that may have too many, by hash */
+    Tlb tlb[MMU_MODES]; /* of the guest's modes, which differ in rights or tables */
+} MmuSpace;
+
+/* Where a page of code is: tag and page of its pcs, as the jump cache has them. */
+typedef struct MmuCode {
+    u64 pc, phys;
+} MmuCode;
+
 typedef struct Mmu {
     Bus *bus;
     MmuWalk *walk;
@@ -123,22 +138,30 @@ typedef struct Mmu {
     void (*fault)(Env *env) __attribute__((noreturn));
     /* The guest's tables were marked (A, D) at this host address; NULL: nobody asks. */
     void (*marked)(Env *env, u64 *at, u64 before);
-    Tlb tlb[MMU_MODES]; /* of the guest's modes, which differ in rights or tables */
+    MmuSpace space[MMU_SPACES], *now;
+    MmuCode code[MMU_CODE_PAGES];
     u32 mode;
+    u64 last_tag, key_factor; /* secrets: see new_tag */
+    u64 uses;
     /* Where entries larger than a page were met, in each half of the addresses. */
     struct {
         u64 start, end;
     } large[2];
-    bool wide; /* addresses differ in their highest 16 bits, too */
-    u64 site;  /* offset of the code that missed; 0: none is being served */
-    u64 walks, flushes;
+    u64 site; /* offset of the code that missed; 0: none is being served */
+    u64 walks, code_walks, flushes;
 } Mmu;
 
 bool mmu_init(Mmu *m, Env *env, Bus *bus, MmuWalk *walk); /* false: no memory */
 void mmu_free(Mmu *m);
-void mmu_set_mode(Env *env, u32 mode);
+/* The hart is in this mode and this address space now; key_flags are up to date. */
+void mmu_enter(Env *env, u64 id, u32 mode);
+/* Forgets all; or spaces whose id has these bits, of all addresses or one (and of all
+ * that its entry maps). */
 void mmu_flush(Env *env);
-void mmu_flush_page(Env *env, u64 addr); /* and of all that its entry maps */
+void mmu_flush_spaces(Env *env, u64 bits, u64 mask);
+void mmu_flush_page(Env *env, u64 addr, u64 bits, u64 mask);
+/* The physical address of code at pc; false: refused, env->trap. */
+bool mmu_code(Env *env, u64 pc, u64 *phys);
 /* Host address that stands for the access; a write to a device has been made then.
  * trap.code MMU_NO_DEVICE: nothing there.  Does not return when it is refused. */
 u64 mmu_reach(Env *env, u64 addr, u64 value, u32 size, MmuAccess access);

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include "softmmu.h"
 
 enum { TLB_LEAST_BITS = 6, TLB_MOST_BITS = 13 };
@@ -34,43 +35,6 @@ static void resize(Tlb *t, u32 bits)
     clear(t);
 }
 
-/* Env's view of the mode's table. */
-static void show(Env *env)
-{
-    const Tlb *t = &env->mmu->tlb[env->mmu->mode];
-
-    env->tlb = t->entry;
-    env->tlb_mask = (entries_of(t) - 1) * sizeof(TlbEntry);
-}
-
-bool mmu_init(Mmu *m, Env *env, Bus *bus, MmuWalk *walk)
-{
-    *m = (Mmu){.bus = bus, .walk = walk};
-    for (u32 i = 0; i < MMU_MODES; i++) {
-        resize(&m->tlb[i], TLB_LEAST_BITS);
-        if (!m->tlb[i].entry)
-            return false;
-    }
-    env->mmu = m;
-    env->base = 0;
-    show(env);
-    return true;
-}
-
-void mmu_free(Mmu *m)
-{
-    for (u32 i = 0; i < MMU_MODES; i++)
-        free(m->tlb[i].entry);
-}
-
-void mmu_set_mode(Env *env, u32 mode)
-{
-    env->mmu->mode = mode;
-    show(env);
-}
-
-/* ---- flushing ---- */
-
 /* A table that was full when it was flushed was too small. */
 static void flush(Tlb *t)
 {
@@ -84,13 +48,131 @@ static void flush(Tlb *t)
         clear(t);
 }
 
-void mmu_flush(Env *env)
+/* Env's view of the mode's table. */
+static void show(Env *env)
+{
+    const Tlb *t = &env->mmu->now->tlb[env->mmu->mode];
+
+    env->tlb = t->entry;
+    env->tlb_mask = (entries_of(t) - 1) * sizeof(TlbEntry);
+}
+
+static bool space_new(MmuSpace *s)
 {
     for (u32 i = 0; i < MMU_MODES; i++)
-        flush(&env->mmu->tlb[i]);
-    env->mmu->large[0].end = env->mmu->large[1].end = 0;
-    env->mmu->flushes++;
+        if (!s->tlb[i].entry)
+            resize(&s->tlb[i], TLB_LEAST_BITS);
+    return s->tlb[MMU_MODES - 1].entry;
+}
+
+bool mmu_init(Mmu *m, Env *env, Bus *bus, MmuWalk *walk)
+{
+    *m = (Mmu){.bus = bus, .walk = walk, .now = m->space};
+    if (getrandom(&m->last_tag, 8, 0) != 8 || getrandom(&m->key_factor, 8, 0) != 8)
+        return false;
+    m->key_factor |= 1;
+    for (u32 i = 0; i < MMU_CODE_PAGES; i++)
+        m->code[i].pc = JUMP_EMPTY;
+    for (u32 i = 0; i < MMU_SPACES; i++)
+        if (!space_new(&m->space[i]))
+            return false;
+    env->mmu = m;
+    env->base = 0;
     show(env);
+    return true;
+}
+
+void mmu_free(Mmu *m)
+{
+    for (u32 i = 0; i < MMU_SPACES; i++)
+        for (u32 j = 0; j < MMU_MODES; j++)
+            free(m->space[i].tlb[j].entry);
+}
+
+/* ---- tags: what pcs mean ---- */
+
+/* Numbers that no two spaces have had, and whose differences no guest knows: a pc that
+ * is looked up with one is never taken for another's (but for once in 2^60 tries). */
+static u64 new_tag(Mmu *m)
+{
+    u64 x = m->last_tag += 0x9e3779b97f4a7c15;
+
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+    x = (x ^ x >> 27) * 0x94d049bb133111eb;
+    return (x ^ x >> 31) | 1;
+}
+
+/* The space at hand has a tag, and Env knows it; lowest bit: as in a pc. */
+static void retag(Env *env)
+{
+    MmuSpace *s = env->mmu->now;
+
+    if (!s->tag) {
+        s->tag = new_tag(env->mmu);
+        memset(s->code, 0, sizeof s->code);
+    }
+    env->jump_tag = (s->tag ^ (env->key_flags + 1) * env->mmu->key_factor) & ~1ull;
+}
+
+/* ---- entering ---- */
+
+/* The space of this name, or the one unused for longest made to be it. */
+static MmuSpace *find_space(Mmu *m, u64 id)
+{
+    MmuSpace *oldest = m->space;
+
+    for (u32 i = 0; i < MMU_SPACES; i++) {
+        MmuSpace *s = &m->space[i];
+
+        if (s->id == id && s->used)
+            return s;
+        if (s->used < oldest->used)
+            oldest = s;
+    }
+    for (u32 i = 0; i < MMU_MODES; i++)
+        flush(&oldest->tlb[i]);
+    oldest->id = id;
+    oldest->tag = 0;
+    return oldest;
+}
+
+void mmu_enter(Env *env, u64 id, u32 mode)
+{
+    Mmu *m = env->mmu;
+
+    if (m->now->id != id || !m->now->used)
+        m->now = find_space(m, id);
+    m->now->used = ++m->uses;
+    m->mode = mode;
+    retag(env);
+    show(env);
+}
+
+/* ---- flushing ---- */
+
+static void flush_space(MmuSpace *s)
+{
+    for (u32 i = 0; i < MMU_MODES; i++)
+        flush(&s->tlb[i]);
+    s->tag = 0;
+}
+
+void mmu_flush_spaces(Env *env, u64 bits, u64 mask)
+{
+    Mmu *m = env->mmu;
+
+    for (u32 i = 0; i < MMU_SPACES; i++)
+        if (m->space[i].used && (m->space[i].id & mask) == bits)
+            flush_space(&m->space[i]);
+    m->flushes++;
+    retag(env);
+    show(env);
+}
+
+void mmu_flush(Env *env)
+{
+    env->mmu->large[0].end = env->mmu->large[1].end = 0;
+    mmu_flush_spaces(env, 0, 0);
 }
 
 static TlbEntry *slot(Tlb *t, u64 addr)
@@ -98,23 +180,40 @@ static TlbEntry *slot(Tlb *t, u64 addr)
     return &t->entry[addr >> PAGE_BITS & (entries_of(t) - 1)];
 }
 
-void mmu_flush_page(Env *env, u64 addr)
-{
-    u64 start = env->mmu->large[addr >> 63].start,
-        end = env->mmu->large[addr >> 63].end;
+static u64 code_bit(u64 pc) { return pc >> PAGE_BITS & 511; }
 
-    if (addr >= start && addr <= end && end) {
-        mmu_flush(env);
-        return;
-    }
+static bool knows_code(const MmuSpace *s, u64 pc)
+{
+    return s->code[code_bit(pc) / 64] >> code_bit(pc) % 64 & 1;
+}
+
+static void flush_page(MmuSpace *s, u64 addr)
+{
     for (u32 i = 0; i < MMU_MODES; i++) {
-        TlbEntry *e = slot(&env->mmu->tlb[i], addr);
+        TlbEntry *e = slot(&s->tlb[i], addr);
 
         e->read = e->write = TLB_NONE;
     }
+    if (knows_code(s, addr))
+        s->tag = 0;
 }
 
-/* ---- filling ---- */
+void mmu_flush_page(Env *env, u64 addr, u64 bits, u64 mask)
+{
+    Mmu *m = env->mmu;
+    u64 start = m->large[addr >> 63].start, end = m->large[addr >> 63].end;
+
+    if (addr >= start && addr <= end && end) {
+        mmu_flush_spaces(env, bits, mask);
+        return;
+    }
+    for (u32 i = 0; i < MMU_SPACES; i++)
+        if (m->space[i].used && (m->space[i].id & mask) == bits)
+            flush_page(&m->space[i], addr);
+    retag(env);
+}
+
+/* ---- large pages ---- */
 
 /* The range that holds all large entries of this half grows. */
 static void note_large(Mmu *m, u64 addr, u64 size)
@@ -130,9 +229,33 @@ static void note_large(Mmu *m, u64 addr, u64 size)
     m->large[half].end = MAX(m->large[half].end, end);
 }
 
+/* ---- code ---- */
+
+bool mmu_code(Env *env, u64 pc, u64 *phys)
+{
+    Mmu *m = env->mmu;
+    MmuCode *c = &m->code[pc >> PAGE_BITS & (MMU_CODE_PAGES - 1)];
+    u64 page = (pc & PAGE_MASK) ^ env->jump_tag;
+    MmuPage found;
+
+    if (c->pc != page) {
+        m->code_walks++;
+        if (!m->walk(env, pc, MMU_FETCH, &found))
+            return false;
+        if (found.size > PAGE_SIZE)
+            note_large(m, pc, found.size);
+        *c = (MmuCode){page, found.phys & PAGE_MASK};
+        m->now->code[code_bit(pc) / 64] |= 1ull << code_bit(pc) % 64;
+    }
+    *phys = c->phys | (pc & ~PAGE_MASK);
+    return true;
+}
+
+/* ---- filling ---- */
+
 static void fill(Env *env, u64 addr, const MmuPage *page, const u8 *host)
 {
-    Tlb *t = &env->mmu->tlb[env->mmu->mode];
+    Tlb *t = &env->mmu->now->tlb[env->mmu->mode];
     TlbEntry *e = slot(t, addr);
     u64 tag = addr & PAGE_MASK;
 

@@ -135,7 +135,8 @@ void check_load(Env *env, const CheckState *s)
     if (env->mmu)
         env->cache->guest->load(env, s->system);
     env->key_flags = s->key_flags;
-    env_retag(env);
+    if (env->mmu)
+        mmu_enter(env, env->mmu->now->id, env->mmu->mode);
     env->res_addr = s->res_addr;
     env->res_value = s->res_value;
     env->mxcsr = (env->mxcsr & ~(u32)MXCSR_GUEST) | (u32)s->mxcsr;

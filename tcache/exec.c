@@ -21,11 +21,7 @@ enum { NO_EXIT = 0xffffffff };
 
 /* ---- threads ---- */
 
-void exec_forget_jumps(Env *env)
-{
-    for (u32 i = 0; i < JUMP_CACHE_SIZE; i++)
-        env->jump_cache[i].pc = JUMP_EMPTY;
-}
+void exec_forget_jumps(Env *env) { env_forget_jumps(env); }
 
 /* In one page: what a thread writes all the time, and copies after each fork. */
 typedef struct Room {

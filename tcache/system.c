@@ -54,17 +54,14 @@ void cache_serve(Env *env) { env->mmu->fault = fault; }
 /* The physical address of code; false: env->trap. */
 static bool fetch(Env *env, u64 pc, u64 *phys)
 {
-    MmuPage page;
-
-    if (!env->mmu->walk(env, pc, MMU_FETCH, &page)) {
+    if (!mmu_code(env, pc, phys)) {
         env->trap.kind = TRAP_FETCH;
         return false;
     }
-    if (!bus_code(env->mmu->bus, page.phys)) {
+    if (!bus_code(env->mmu->bus, *phys)) {
         env->trap = (Trap){.kind = TRAP_FETCH, .code = MMU_NO_DEVICE, .addr = pc};
         return false;
     }
-    *phys = page.phys;
     return true;
 }
 
@@ -177,18 +174,4 @@ Tb *system_find_joint(Cache *c, TbKey key, u64 second)
     const Joint *j = c->joints ? g_hash_table_lookup(c->joints, &wanted) : NULL;
 
     return j && c->tbs[j->tb].state == TB_ALIVE ? &c->tbs[j->tb] : NULL;
-}
-
-/* ---- mappings that change ---- */
-
-enum { TAG_REMAPS = 1 << 9 };
-
-/* Tags are above what addresses differ in but for their sign; not so with Sv57. */
-void exec_remapped(Env *env)
-{
-    if (++env->remaps == TAG_REMAPS || env->mmu->wide) {
-        exec_forget_jumps(env);
-        env->remaps = 0;
-    }
-    env_retag(env);
 }

@@ -89,8 +89,6 @@ TrapKind exec_run(Env *env);
 void exec_forget_jumps(Env *env);
 /* A whole system's CPU: env->mmu is there; its faults are to end exec_run. */
 void cache_serve(Env *env);
-/* Its virtual addresses stand for other code from now on. */
-void exec_remapped(Env *env);
 
 /* Makes exec_run return TRAP_REQUEST soon.  Async-signal-safe, from any thread. */
 void exec_request(Env *env);

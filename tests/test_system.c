@@ -98,8 +98,7 @@ static void machine_init(Machine *m)
 static void machine_boot(Machine *m, CacheOptions options)
 {
     static u8 stack[1 << 16];
-    const HartBoard board = {
-        m, board_time, board_timer, exec_request, board_fence_i, exec_remapped};
+    const HartBoard board = {m, board_time, board_timer, exec_request, board_fence_i};
     struct sigaction action = {.sa_sigaction = on_fault,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK};
 

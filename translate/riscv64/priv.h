@@ -59,6 +59,9 @@ enum { IRQ_SSI = 1, IRQ_MSI = 3, IRQ_STI = 5, IRQ_MTI = 7, IRQ_SEI = 9, IRQ_MEI 
 #define ENVCFG_PBMTE (1ull << 62)
 #define ENVCFG_STCE  (1ull << 63)
 
+#define SATP_ASID_SHIFT 44
+#define SATP_ASID       (0xffffull << SATP_ASID_SHIFT)
+
 enum { PMP_ENTRIES = 16 };
 
 /* What the board does for a hart. */
@@ -80,6 +83,13 @@ typedef struct Hart {
     _Atomic u64 lines; /* mip's bits that devices hold */
     _Atomic u64
         posted; /* ... that other threads have set: mip's when it is next read */
+    /* What the entries that are on say: addresses, and the entry's number. */
+    struct {
+        u64 start, end;
+        u32 entry;
+    } pmp[PMP_ENTRIES];
+    u32 n_pmp;
+    bool pmp_on; /* any entry is, even one of no addresses */
     u64 mstatus, medeleg, mideleg, mie, mip, mtvec, mcounteren, mscratch, mepc, mcause,
         mtval, menvcfg, mcountinhibit;
     u64 stvec, scounteren, sscratch, sepc, scause, stval, satp, senvcfg, stimecmp;
@@ -129,6 +139,8 @@ bool hart_set_priv(Env *env, u64 priv);             /* false: no such mode */
 MmuWalk hart_walk;
 /* May the hart, in mode priv, do this to physical memory?  All of the page: *whole. */
 bool pmp_allows(const Hart *h, u64 phys, u32 size, u8 priv, MmuAccess access);
+/* pmpcfg or pmpaddr have changed. */
+void pmp_update(Hart *h);
 /* Rights that hold for the whole page. */
 u8 pmp_rights(const Hart *h, u64 page, u8 priv);
 

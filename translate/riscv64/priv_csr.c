@@ -286,9 +286,7 @@ static void write_satp(Env *env, u32 number, u64 value)
     if (h->satp == value)
         return;
     h->satp = value;
-    h->mmu.wide = mode == 10;
-    mmu_flush(env);
-    h->board.flush(env);
+    hart_changed(env);
 }
 
 static u64 read_pmpcfg(Env *env, u32 number)
@@ -316,8 +314,8 @@ static void write_pmpcfg(Env *env, u32 number, u64 value)
         if (!(h->pmpcfg[first + i] & 128) && (v & 3) != 2)
             h->pmpcfg[first + i] = v;
     }
+    pmp_update(h);
     mmu_flush(env);
-    h->board.flush(env);
 }
 
 static u64 read_pmpaddr(Env *env, u32 number)
@@ -342,8 +340,8 @@ static void write_pmpaddr(Env *env, u32 number, u64 value)
     if (i >= PMP_ENTRIES || pmpaddr_locked(h, i))
         return;
     h->pmpaddr[i] = value & ((1ull << 54) - 1);
+    pmp_update(h);
     mmu_flush(env);
-    h->board.flush(env);
 }
 
 /* ---- the table ---- */

@@ -47,32 +47,41 @@ static bool pmp_range(const Hart *h, u32 i, u64 *start, u64 *end)
     }
 }
 
-static bool pmp_any(const Hart *h)
+void pmp_update(Hart *h)
 {
-    for (u32 i = 0; i < PMP_ENTRIES; i++)
-        if (h->pmpcfg[i] & 0x18)
-            return true;
-    return false;
+    h->n_pmp = 0;
+    h->pmp_on = false;
+    for (u32 i = 0; i < PMP_ENTRIES; i++) {
+        u64 start, end;
+
+        h->pmp_on |= h->pmpcfg[i] & 0x18;
+        if (!pmp_range(h, i, &start, &end))
+            continue;
+        h->pmp[h->n_pmp].start = start;
+        h->pmp[h->n_pmp].end = end;
+        h->pmp[h->n_pmp++].entry = i;
+    }
 }
 
 /* Rights of [phys, end) in this mode as PMP_R...; split: an entry ends inside. */
 static u8 pmp_find(const Hart *h, u64 phys, u64 end, u8 priv, bool *split)
 {
-    u64 from, to;
-
     *split = false;
-    for (u32 i = 0; i < PMP_ENTRIES; i++) {
-        if (!pmp_range(h, i, &from, &to) || to <= phys || from >= end)
+    for (u32 i = 0; i < h->n_pmp; i++) {
+        u64 from = h->pmp[i].start, to = h->pmp[i].end;
+        u8 cfg = h->pmpcfg[h->pmp[i].entry];
+
+        if (to <= phys || from >= end)
             continue;
         if (from > phys || to < end) {
             *split = true;
             return 0;
         }
-        if (priv == PRIV_M && !(h->pmpcfg[i] & PMP_L))
+        if (priv == PRIV_M && !(cfg & PMP_L))
             return PMP_R | PMP_W | PMP_X;
-        return h->pmpcfg[i] & (PMP_R | PMP_W | PMP_X);
+        return cfg & (PMP_R | PMP_W | PMP_X);
     }
-    return priv == PRIV_M || !pmp_any(h) ? PMP_R | PMP_W | PMP_X : 0;
+    return priv == PRIV_M || !h->pmp_on ? PMP_R | PMP_W | PMP_X : 0;
 }
 
 static u8 pmp_need(MmuAccess access)

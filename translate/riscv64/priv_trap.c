@@ -28,11 +28,10 @@ static u64 key_of(const Env *env, const Hart *h)
 static void follow_mode(Env *env)
 {
     Hart *h = hart_of(env);
+    u32 mode = mmu_mode(h);
 
     env->key_flags = key_of(env, h);
-    env_retag(env);
-    if (h->mmu.mode != mmu_mode(h))
-        mmu_set_mode(env, mmu_mode(h));
+    mmu_enter(env, mode == MMU_M ? 0 : h->satp, mode);
 }
 
 void hart_changed(Env *env)
@@ -66,7 +65,7 @@ void riscv64_load(Env *env, const u64 *words)
         return;
     h->priv = (u8)words[0];
     memcpy((char *)h + STATE_FROM, words + 1, STATE_BYTES);
-    h->mmu.wide = h->satp >> 60 == 10;
+    pmp_update(h);
     mmu_flush(env);
     follow_mode(env);
 }
@@ -322,17 +321,18 @@ u64 help_wfi(Env *env, u64 a, u64 b, u64 c)
     return 0;
 }
 
-/* sfence.vma and sinval.vma; has: bit 0 an address is given. */
-u64 help_sfence(Env *env, u64 addr, u64 has, u64 c)
+/* sfence.vma and sinval.vma; has: bit 0 an address is given, bit 1 an address space.
+ * A space's global pages may stay, and are forgotten all the same. */
+u64 help_sfence(Env *env, u64 addr, u64 has, u64 asid)
 {
     Hart *h = hart_of(env);
+    u64 mask = has & 2 ? SATP_ASID : 0, bits = asid << SATP_ASID_SHIFT & mask;
 
     if (h->priv == PRIV_U || (h->priv == PRIV_S && h->mstatus & MSTATUS_TVM))
         illegal(env);
-    if (has)
-        mmu_flush_page(env, addr);
+    if (has & 1)
+        mmu_flush_page(env, addr, bits, mask);
     else
-        mmu_flush(env);
-    h->board.flush(env);
+        mmu_flush_spaces(env, bits, mask);
     return 0;
 }

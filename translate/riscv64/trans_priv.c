@@ -31,7 +31,8 @@ static bool table_fence(Dis *d, const Arg *a)
 {
     if (!in_system(d))
         return false;
-    gen_call(d->ir, VAL_NONE, x_in(d, a->rs1), ir_const(d->ir, a->rs1 != 0), VAL_NONE,
+    gen_call(d->ir, VAL_NONE, x_in(d, a->rs1),
+             ir_const(d->ir, (a->rs1 != 0) | (a->rs2 != 0) << 1), x_in(d, a->rs2),
              HELPER_sfence);
     dis_end(d);
     return true;
