@@ -39,7 +39,6 @@ bool riscv_cpu_new(Cpu *cpu, Clint *clint, char **error)
                              .timer = board_timer,
                              .request = board_request,
                              .fence_i = board_fence_i,
-                             .flush = exec_remapped,
                              .cycles = cpu->machine->options->icount >= 0 ? board_cycles
                                                                           : NULL};
 
@@ -116,7 +115,6 @@ static void loaded(Cpu *cpu, State *s, u32 fcsr)
     env->res_addr = ~0ull;
     riscv64_set_fcsr(env, fcsr & 255);
     mmu_flush(env);
-    exec_remapped(env);
     timer_set(r->timer, clint_when(r->clint, r->hart.stimecmp));
     hart_changed(env);
 }

@@ -164,7 +164,7 @@ void riscv_info_tlb(const Cpu *cpu, GString *out)
     const Mmu *m = cpu->env->mmu;
 
     for (u32 mode = 0; mode < MMU_MODES; mode++) {
-        const Tlb *t = &m->tlb[mode];
+        const Tlb *t = &m->now->tlb[mode];
 
         g_string_append_printf(out, "%s: %u of %u entries%s\n", names[mode], t->filled,
                                1u << t->bits, mode == m->mode ? ", in use" : "");

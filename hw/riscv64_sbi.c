@@ -63,7 +63,6 @@ static void start_supervisor(Cpu *cpu, u64 pc, u64 opaque)
     cpu->env->g[X_A0] = h->id;
     cpu->env->g[X_A0 + 1] = opaque;
     hart_changed(cpu->env);
-    exec_remapped(cpu->env);
 }
 
 /* Harts as bits of a mask and the number of its first; false: one does not exist. */
@@ -179,6 +178,7 @@ static i64 call_ipi(SbiCall *c)
 
 typedef struct Fence {
     u64 start, size; /* size ~0: all */
+    u64 space, mask; /* of satp: the spaces meant */
 } Fence;
 
 enum { FENCE_PAGES = 64 }; /* more than this: everything */
@@ -188,20 +188,23 @@ static void fence_here(Cpu *cpu, void *arg)
     const Fence *f = arg;
 
     if (f->size > FENCE_PAGES * PAGE_SIZE)
-        mmu_flush(cpu->env);
+        mmu_flush_spaces(cpu->env, f->space, f->mask);
     else
         for (u64 at = 0; at < f->size; at += PAGE_SIZE)
-            mmu_flush_page(cpu->env, f->start + at);
-    exec_remapped(cpu->env);
+            mmu_flush_page(cpu->env, f->start + at, f->space, f->mask);
 }
 
 /* Of the harts that run: those that start later know nothing yet. */
 static void fence_tables(SbiCall *c, u64 mask, u64 start, u64 size)
 {
-    Fence fence = {start & PAGE_MASK, size + (start & ~PAGE_MASK)};
+    Fence fence = {.start = start & PAGE_MASK, .size = size + (start & ~PAGE_MASK)};
 
     if (!(start | size) || fence.size < size)
         fence.size = ~0ull;
+    if (c->function == 2) {
+        fence.mask = SATP_ASID;
+        fence.space = c->arg[4] << SATP_ASID_SHIFT & SATP_ASID;
+    }
     machine_lock(c->sbi->machine);
     for (u32 i = 0; i < c->sbi->machine->n_cpus; i++)
         if (c->sbi->machine->cpu[i].halted)
@@ -374,7 +377,10 @@ static i64 call_legacy(SbiCall *c, u64 number)
     case SEND_IPI: send_ipi(c, legacy_mask(c)); break;
     case FENCE_I: cache_fence_i(c->cpu->env->cache); break;
     case SFENCE:
-    case SFENCE_ASID: fence_tables(c, legacy_mask(c), c->arg[1], c->arg[2]); break;
+    case SFENCE_ASID:
+        c->function = 0;
+        fence_tables(c, legacy_mask(c), c->arg[1], c->arg[2]);
+        break;
     case SHUTDOWN: c->function = c->arg[0] = c->arg[1] = 0; return call_reset(c);
     }
     return SBI_SUCCESS;

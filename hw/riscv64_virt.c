@@ -308,10 +308,8 @@ static void virt_reset(Machine *m)
         sbi_reset(v->sbi, v->boot.entry, v->boot.fdt_at);
         return;
     }
-    for (u32 i = 0; i < m->n_cpus; i++) {
+    for (u32 i = 0; i < m->n_cpus; i++)
         hart_reset(m->cpu[i].env, virt_map[VIRT_ROM].base);
-        exec_remapped(m->cpu[i].env);
-    }
 }
 
 static void virt_free(Machine *m)

@@ -71,7 +71,6 @@ typedef struct HartBoard {
     void (*timer)(void *ctx, u32 hart, u64 stimecmp); /* stimecmp was written */
     void (*request)(Env *env); /* look for interrupts soon: exec_request */
     void (*fence_i)(Env *env);
-    void (*flush)(Env *env);  /* translations of code addresses have changed */
     u64 (*cycles)(void *ctx); /* what mcycle and minstret count; NULL: the host's */
 } HartBoard;
 
