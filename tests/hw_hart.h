@@ -26,8 +26,7 @@ static bool hart_board_create(Machine *m, char **error)
     static const HartBoard board = {.time = hart_board_time,
                                     .timer = hart_board_timer,
                                     .request = hart_board_request,
-                                    .fence_i = hart_board_fence_i,
-                                    .flush = exec_remapped};
+                                    .fence_i = hart_board_fence_i};
     HartMachine *b = m->board_data = g_new0(HartMachine, 1);
 
     for (u32 i = 0; i < m->n_cpus; i++) {
