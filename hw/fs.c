@@ -112,8 +112,7 @@ static void fs_info(const Device *d, GString *out)
                            fs->read_only ? " (read-only)" : "");
 }
 
-static const DeviceType fs_local = {
-    .name = "fs-local", .info = fs_info, .free = fs_free};
+const DeviceType fs_local = {.name = "fs-local", .info = fs_info, .free = fs_free};
 
 Fs *fs_find(const Machine *m, const char *id)
 {

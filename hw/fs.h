@@ -23,6 +23,8 @@ typedef struct Fs {
 
 /* ---- fs.c ---- */
 
+extern const DeviceType fs_local;
+
 /* From -fsdev's "local,id=ID,path=PATH,security_model=none,readonly=on". */
 bool fs_add(Machine *m, const char *spec, char **error);
 Fs *fs_find(const Machine *m, const char *id); /* several devices may show it */
