@@ -165,10 +165,11 @@ void smc_catch_up(Cache *c)
         drop_page(c, page[i]);
 }
 
+/* Pages that guests cannot write are not watched: flash may hold code at any time. */
 static void device_write(Cache *c, u64 addr, u64 len)
 {
     for (u64 page = addr & PAGE_MASK; page < addr + len; page += PAGE_SIZE)
-        if (unprotect(c, page))
+        if (unprotect(c, page) || !(space_flags(c->space, page) & PAGE_WRITE))
             put_off(c, page);
 }
 
@@ -184,7 +185,9 @@ bool cache_device_fault(Cache *c, const void *host)
 
 void cache_host_write(Cache *c, u64 addr, u64 len)
 {
-    if (!len || !space_any(c->space, addr, len, PAGE_CODE))
+    bool watched = space_flags(c->space, addr) & PAGE_WRITE;
+
+    if (!len || (watched && !space_any(c->space, addr, len, PAGE_CODE)))
         return;
     if (c->options.system) {
         device_write(c, addr, len);
