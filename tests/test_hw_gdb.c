@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Run: build/tests/test_hw_gdb
  *
- * A machine's debugger's stub, by its socket: threads, registers, memory at any address,
- * coming and going; and packets that are nearly right.  No CPU runs. */
+ * A machine's debugger's stub, by its socket: threads, registers, memory at any
+ * address, coming and going; and packets that are nearly right.  No CPU runs. */
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -252,7 +252,8 @@ Test(hw_gdb, random_packets, .timeout = 900)
         ok += text && !strcmp(text, "OK");
         errors += text && text[0] == 'E';
     }
-    cr_assert(later > 1000 && ok > 2000 && errors > 5000, "%u %u %u", later, ok, errors);
+    cr_assert(later > 1000 && ok > 2000 && errors > 5000, "%u %u %u", later, ok,
+              errors);
     g_string_free(packet, TRUE);
     end(&c);
 }

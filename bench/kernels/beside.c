@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A loop that stores into the page of its own code: half a page away from it. apart.c is
- * the same with the data in the next page, so what sharing costs is their difference.
+ * A loop that stores into the page of its own code: half a page away from it. apart.c
+ * is the same with the data in the next page, so what sharing costs is their
+ * difference.
  */
 #include "kernel.h"
 #include <sys/mman.h>
