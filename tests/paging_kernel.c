@@ -166,10 +166,9 @@ static void get(void *to, u64 addr, u64 len)
 static void fence(u64 addr)
 {
     if (next() % 4)
-        mmu_flush_page(k.env, addr);
+        mmu_flush_page(k.env, addr, 0, 0);
     else
         mmu_flush(k.env);
-    exec_remapped(k.env);
 }
 
 static void add_page(u64 at, u64 frame, u64 rights)
@@ -423,7 +422,6 @@ static void set_up(void)
     cache_fence_i(k.cache);
     k.hart.satp = 8ull << 60 | k.root >> PAGE_BITS;
     mmu_flush(k.env);
-    exec_remapped(k.env);
     hart_changed(k.env);
 }
 
@@ -498,7 +496,7 @@ static void handle_signals(void)
 static void boot(void)
 {
     const HartBoard board = {NULL,         no_time, no_timer,
-                             exec_request, fence_i, exec_remapped};
+                             exec_request, fence_i};
     const BusRegion reg = {REGISTER, PAGE_SIZE,     15,
                            NULL,     register_read, register_write};
     CacheOptions options = k.mode->options;
