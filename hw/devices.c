@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes what the command line names: host back ends first, then what uses them. */
+#include <stdio.h>
 #include "disk.h"
 #include "fs.h"
 #include "net.h"
@@ -17,6 +18,14 @@ static const VirtioType *type_find(const char *name)
     while (*t && strcmp((*t)->name, name) != 0)
         t++;
     return *t;
+}
+
+void devices_help(void)
+{
+    for (const VirtioType *const *t = virtio_types; *t; t++)
+        printf("name \"%s\", bus virtio-bus\n", (*t)->name);
+    printf("name \"virtconsole\", bus virtio-serial-bus\n"
+           "name \"virtserialport\", bus virtio-serial-bus\n");
 }
 
 /* Says so when p has a key that nobody asked for. */

@@ -333,6 +333,7 @@ bool options_parse(MachineOptions *o, int argc, char **argv, char **error);
 /* Each of -chardev, -netdev, -fsdev, -drive, -nic, -virtfs, -device; for machine_new.
  */
 bool devices_create(Machine *m, char **error);
+void devices_help(void); /* -device help */
 /* One -device list.  False: *error, one line. */
 bool devices_add(Machine *m, const char *spec, char **error);
 

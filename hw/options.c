@@ -77,6 +77,16 @@ static bool take_accel(Parse *p, const char *value, char **error)
     return true;
 }
 
+static bool take_device(Parse *p, const char *value, char **error)
+{
+    if (!strcmp(value, "help") || !strcmp(value, "?")) {
+        devices_help();
+        exit(0);
+    }
+    g_ptr_array_add(p->o->devices, (gpointer)value);
+    return true;
+}
+
 static bool take_memory(Parse *p, const char *value, char **error)
 {
     Props *props = props_parse(value, "size");
@@ -219,7 +229,8 @@ static const Option table[] = {
     {"append", "TEXT", STRING, AT(append), "its command line"},
     {"dtb", "FILE", STRING, AT(dtb), "this device tree in place of the board's"},
     {"drive", "KEY=VALUE,...", LIST, AT(drives), "a disk image: file, if, id, ..."},
-    {"device", "NAME[,KEY=VALUE...]", LIST, AT(devices), "a device (help lists them)"},
+    {"device", "NAME[,KEY=VALUE...]", CALL, BY(take_device),
+     "a device (help lists them)"},
     {"netdev", "user,id=ID,...", LIST, AT(netdevs), "a network of the host's"},
     {"nic", "user[,...]", LIST, AT(nics), "such a network with its card"},
     {"fsdev", "local,id=ID,path=PATH,...", LIST, AT(fsdevs), "a folder of the host's"},

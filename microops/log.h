@@ -22,7 +22,10 @@
     X(11, SIGNAL, "signal", "signals delivered to the guest")                     \
     X(12, STRACE, "strace", "system calls")                                       \
     X(13, UNIMP, "unimp", "what the guest asked for and we do not have")          \
-    X(14, GUEST_ERRORS, "guest_errors", "what no driver should ask of a device")
+    X(14, GUEST_ERRORS, "guest_errors", "what no driver should ask of a device")  \
+    X(15, INT, "int", "exceptions and interrupts that a system takes")            \
+    X(16, MMU, "mmu",                                                             \
+      "translations of a system's addresses, each time they are looked up")
 
 enum {
 #define X(bit, NAME, name, help) LOG_##NAME = 1u << bit,

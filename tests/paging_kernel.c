@@ -495,8 +495,7 @@ static void handle_signals(void)
 
 static void boot(void)
 {
-    const HartBoard board = {NULL,         no_time, no_timer,
-                             exec_request, fence_i};
+    const HartBoard board = {NULL, no_time, no_timer, exec_request, fence_i};
     const BusRegion reg = {REGISTER, PAGE_SIZE,     15,
                            NULL,     register_read, register_write};
     CacheOptions options = k.mode->options;

@@ -3,6 +3,7 @@
  * Page tables Sv39, Sv48 and Sv57 (privileged 4.3 to 4.5), with Svnapot, Svpbmt and
  * both ways of keeping A and D; and physical memory protection (3.7).
  */
+#include <inttypes.h>
 #include "priv.h"
 
 #define PTE_V    (1ull << 0)
@@ -273,7 +274,7 @@ static u8 effective_priv(const Hart *h, MmuAccess access)
     return h->priv;
 }
 
-bool hart_walk(Env *env, u64 addr, MmuAccess access, MmuPage *page)
+static bool look_up(Env *env, u64 addr, MmuAccess access, MmuPage *page)
 {
     Hart *h = hart_of(env);
     Walk w = {
@@ -290,4 +291,29 @@ bool hart_walk(Env *env, u64 addr, MmuAccess access, MmuPage *page)
         return access_fault(env, addr, access);
     page->rights &= pmp_rights(h, page->phys & PAGE_MASK, w.priv);
     return true;
+}
+
+static void log_walk(const Env *env, u64 addr, MmuAccess access, const MmuPage *page,
+                     bool found)
+{
+    static const char *const names[] = {"read", "write", "fetch"};
+
+    if (found)
+        log_printf(
+            "hart %u: %s %016" PRIx64 " at %" PRIx64 ", %c%c%c, page of %" PRIu64 "\n",
+            hart_of(env)->id, names[access], addr, page->phys,
+            page->rights & PAGE_READ ? 'r' : '-', page->rights & PAGE_WRITE ? 'w' : '-',
+            page->rights & PAGE_EXEC ? 'x' : '-', page->size);
+    else
+        log_printf("hart %u: %s %016" PRIx64 " refused, cause %d\n", hart_of(env)->id,
+                   names[access], addr, env->trap.code);
+}
+
+bool hart_walk(Env *env, u64 addr, MmuAccess access, MmuPage *page)
+{
+    bool found = look_up(env, addr, access, page);
+
+    if (log_on(LOG_MMU))
+        log_walk(env, addr, access, page, found);
+    return found;
 }

@@ -4,6 +4,7 @@
  * translations and which TLB belong to the mode the hart is in.
  */
 #include <immintrin.h>
+#include <inttypes.h>
 #include "priv.h"
 
 /* ---- what follows from the mode ---- */
@@ -182,12 +183,35 @@ static void enter_m(Hart *h, Env *env, u64 cause, u64 tval)
     h->priv = PRIV_M;
 }
 
+/* What a cause is called; the numbers are the manual's (table 3.6). */
+static const char *cause_name(u64 cause)
+{
+    static const char *const exceptions[] = {
+        "fetch misaligned", "fetch access fault", "illegal instruction",
+        "breakpoint",       "load misaligned",    "load access fault",
+        "store misaligned", "store access fault", "ecall from U",
+        "ecall from S",     "reserved",           "ecall from M",
+        "fetch page fault", "load page fault",    "reserved",
+        "store page fault",
+    };
+    static const char *const interrupts[] = {
+        [IRQ_SSI] = "S software interrupt", [IRQ_MSI] = "M software interrupt",
+        [IRQ_STI] = "S timer interrupt",    [IRQ_MTI] = "M timer interrupt",
+        [IRQ_SEI] = "S external interrupt", [IRQ_MEI] = "M external interrupt",
+    };
+
+    return cause >> 63 ? interrupts[cause & 63] : exceptions[cause];
+}
+
 static void enter(Env *env, u64 cause, u64 tval)
 {
     Hart *h = hart_of(env);
     bool interrupt = cause >> 63;
     u64 deleg = interrupt ? h->mideleg : h->medeleg, code = cause & 63, vec;
 
+    if (log_on(LOG_INT) && log_wants(env->pc))
+        log_printf("hart %u: %s, pc %016" PRIx64 " tval %016" PRIx64 " mode %c\n",
+                   h->id, cause_name(cause), env->pc, tval, "US?M"[h->priv]);
     env->res_addr = ~0ull;
     if (h->priv != PRIV_M && deleg >> code & 1) {
         enter_s(h, env, cause, tval);
