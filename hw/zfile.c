@@ -155,5 +155,5 @@ bool zfile_ends(ZFile *z)
     u8 more;
     ZSTD_outBuffer out = {&more, 1, 0};
 
-    return !decompress(z, &out) && z->frame_over;
+    return !decompress(z, &out) && z->frame_over && !refill(z);
 }
