@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -351,6 +350,5 @@ bool disk_add(Machine *m, const char *spec, char **error)
         *error = g_strdup_printf("-drive %s: %s", spec, why);
     g_free(why);
     props_free(p);
-    signal(SIGXFSZ, SIG_IGN); /* a limit of size is an error like a full disk */
     return ok;
 }

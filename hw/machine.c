@@ -2,6 +2,7 @@
 /* The machine: made of its board, RAM and devices; stopped, started, reset, left. */
 #include <errno.h>
 #include <signal.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "chardev.h"
@@ -120,6 +121,7 @@ Machine *machine_new(const MachineOptions *o, char **error)
     m->clock_stopped = 0;
     machine_here = m;
     cpu_catch_faults();
+    signal(SIGXFSZ, SIG_IGN); /* a limit of size is an error like a full disk */
     machine_lock(m);
     if (!insides_new(m, error) || !m->board->create(m, error)) {
         machine_unlock(m);
