@@ -211,7 +211,7 @@ static const Command commands[] = {
     {"balloon", NULL, 1, 1, 0, run_balloon, "MIB", "leave the guest that much memory"},
     {"cont", "c", 0, 0, 0, run_cont, "", "go on"},
     {"cpu", NULL, 1, 1, 0, run_cpu, "INDEX", "the CPU that others ask about"},
-    {"gdbserver", NULL, 0, 1, 0, run_gdbserver, "[ADDRESS|none]",
+    {"gdbserver", NULL, 0, 1, 0, run_gdbserver, "[ADDRESS]",
      "let gdb connect there (tcp::1234)"},
     {"help", "?", 0, 2, 0, run_help, "[COMMAND]", "this"},
     {"info", NULL, 0, 2, HOLD, monitor_info, "[ITEM]", "show ITEM; alone: lists them"},
