@@ -77,13 +77,22 @@ bool devices_drained(Machine *m)
     return true;
 }
 
-void devices_free(Machine *m)
+static void free_those(Machine *m, bool back_ends)
 {
     for (u32 i = m->devices->len; i--;) {
         Device *d = m->devices->pdata[i];
 
+        if ((d->type->size == 0) != back_ends)
+            continue;
+        g_ptr_array_remove_index(m->devices, i);
         if (d->type->free)
             d->type->free(d);
     }
-    g_ptr_array_set_size(m->devices, 0);
+}
+
+/* Back ends, which have no registers, after the devices that use them. */
+void devices_free(Machine *m)
+{
+    free_those(m, false);
+    free_those(m, true);
 }
