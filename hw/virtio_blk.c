@@ -336,7 +336,29 @@ static void *work(void *ctx)
 
 /* ---- the device ---- */
 
-static void blk_notify(VirtioDevice *v, u32 queue) { g_cond_signal(&((Blk *)v)->work); }
+/* With -icount all happens at a moment of the guest's: at once, on its thread. */
+static bool at_once(const Blk *b) { return b->v.device.machine->options->icount >= 0; }
+
+static void serve_at_once(Blk *b)
+{
+    u32 n;
+
+    while ((n = batch_pop(b))) {
+        for (u32 i = 0; i < n; i++)
+            request_run(b, &b->batch[i]);
+        batch_end(b, n);
+    }
+}
+
+static void blk_notify(VirtioDevice *v, u32 queue)
+{
+    Blk *b = (Blk *)v;
+
+    if (at_once(b))
+        serve_at_once(b);
+    else
+        g_cond_signal(&b->work);
+}
 
 static void blk_config_read(VirtioDevice *v, u8 *config)
 {
@@ -524,7 +546,8 @@ static VirtioDevice *blk_create(Machine *m, Props *p, char **error)
         g_free(b);
         return NULL;
     }
-    b->worker = g_thread_new("disk", work, b);
+    if (!at_once(b))
+        b->worker = g_thread_new("disk", work, b);
     return &b->v;
 }
 

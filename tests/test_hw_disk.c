@@ -361,9 +361,8 @@ static const u64 features = 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_DI
                             1ull << VIRTIO_BLK_F_WRITE_ZEROES |
                             1ull << VIRTIO_BLK_F_CONFIG_WCE;
 
-static Driver blk_new(const char *drive, const char *device)
+static Driver blk_plug(Machine *m, const char *drive, const char *device)
 {
-    Machine *m = driver_machine();
     char *list = g_strdup_printf("file=%s,id=d%s", path_of("a"), drive);
     char *blk = g_strdup_printf("virtio-blk-device,drive=d%s", device);
     char *error = NULL;
@@ -377,6 +376,11 @@ static Driver blk_new(const char *drive, const char *device)
     g_free(blk);
     g_free(list);
     return driver_new(m, slot, features, 1);
+}
+
+static Driver blk_new(const char *drive, const char *device)
+{
+    return blk_plug(driver_machine(), drive, device);
 }
 
 static void ask(Driver *d, u32 type, u64 sector, u32 size)
@@ -678,6 +682,26 @@ Test(blk, no_room_stops)
     cr_assert_eq(status_of(&d), VIRTIO_BLK_S_OK);
     cr_assert_eq(file_bytes(path_of("a"), &(u64){0})[512000], 0x44);
     machine_free(d.m);
+}
+
+/* -icount: all is done before the driver's next instruction. */
+Test(blk, counted)
+{
+    Machine *m = driver_machine();
+    MachineOptions options = *m->options;
+    u32 head, written;
+    Driver d;
+
+    options.icount = 0;
+    m->options = &options;
+    d = blk_plug(m, "", "");
+    for (u32 i = 0; i < 1000; i++) {
+        ask(&d, VIRTIO_BLK_T_IN, i, 512);
+        cr_assert(driver_used(&d, 0, &head, &written));
+        cr_assert_eq(status_of(&d), VIRTIO_BLK_S_OK);
+        check_data(&d, i * 512, 512);
+    }
+    machine_free(m);
 }
 
 /* Random requests out of random buffers, and resets: nothing but this disk changes. */
