@@ -52,6 +52,9 @@ struct Chardev {
 
 /* ---- chardev.c ---- */
 
+Chardev *chardev_create(Machine *m, const char *label, const CharBackend *b);
+void chardev_free(Chardev *c);
+void chardev_rename(Chardev *c); /* after its address or peer has changed */
 void chardev_opened(Chardev *c); /* a peer has come: in and out are set */
 void chardev_gone(Chardev *c);
 void chardev_print(Chardev *c, const char *text); /* to the peer, our own words */

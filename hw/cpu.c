@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "inside.h"
+#include "chardev.h"
 
 _Thread_local u32 cpu_in_device;
 static _Thread_local Cpu *running;
@@ -325,6 +325,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
                     : exec_host_fault(running->env, sig, info, context);
 
     if (!mine) {
+        terminal_restore();
         signal(sig, SIG_DFL); /* a bug: happens again, and kills us */
         return;
     }

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -611,10 +612,12 @@ Test(chardev, mux_stamps)
 /* What the child does: greets, and runs until the mux or a signal ends it. */
 static _Noreturn void stdio_child(const char *spec, const char *greeting)
 {
+    const struct rlimit none = {0};
     Machine *m = board_new();
     Client *c = client_new(m, chardev_of(m, spec));
     int status;
 
+    setrlimit(RLIMIT_CORE, &none);
     say(c, greeting);
     status = machine_main(m);
     machine_free(m);
@@ -634,7 +637,17 @@ static void expect_greeting(int fd)
     }
 }
 
-Test(chardev, stdio_terminal)
+static void expect_raw(int fd)
+{
+    struct termios t;
+
+    do {
+        usleep(1000);
+        tcgetattr(fd, &t);
+    } while (t.c_lflag & ICANON);
+}
+
+Test(chardev, stdio_terminal, .timeout = 60)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY), slave, status;
     struct termios before, during, after;
@@ -644,28 +657,33 @@ Test(chardev, stdio_terminal)
     unlockpt(master);
     slave = open(ptsname(master), O_RDWR | O_NOCTTY);
     tcgetattr(slave, &before);
-    for (u32 i = 0; i < 2; i++) {
+    for (u32 i = 0; i < 3; i++) {
         pid = fork();
         if (!pid) {
             dup2(slave, 0);
             dup2(slave, 1);
             stdio_child("mon:stdio", "ready");
         }
-        do {
-            usleep(1000);
-            tcgetattr(slave, &during);
-        } while (during.c_lflag & ICANON);
+        expect_raw(slave);
+        tcgetattr(slave, &during);
         expect_greeting(master);
         cr_expect_not(during.c_lflag & ISIG);
         cr_expect_not(during.c_lflag & ECHO);
         cr_expect_eq(fcntl(slave, F_GETFL) & O_NONBLOCK, 0, "ours is left alone");
+        if (i == 0) {
+            tcsetattr(slave, TCSANOW, &before); /* a shell has had it, then fg */
+            kill(pid, SIGCONT);
+            expect_raw(slave);
+        }
         if (i)
-            kill(pid, SIGTERM);
+            kill(pid, i == 1 ? SIGTERM : SIGQUIT);
         else
             cr_assert_eq(write(master, "\3\1x", 3), 3);
         waitpid(pid, &status, 0);
-        cr_expect(WIFEXITED(status));
-        cr_expect_eq(WEXITSTATUS(status), 7);
+        if (i < 2)
+            cr_expect_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7);
+        else
+            cr_expect(WIFSIGNALED(status));
         tcgetattr(slave, &after);
         cr_expect_eq(after.c_lflag, before.c_lflag);
         cr_expect_eq(after.c_iflag, before.c_iflag);
@@ -673,7 +691,7 @@ Test(chardev, stdio_terminal)
 }
 
 /* Pipes; the end of the input is not the end. */
-Test(chardev, stdio_pipes)
+Test(chardev, stdio_pipes, .timeout = 60)
 {
     int in[2], out[2], status;
     char bytes[64] = "";
