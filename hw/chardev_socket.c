@@ -263,7 +263,7 @@ static bool address_find(Chardev *c, Props *p, char **error)
 /* ---- the back end ---- */
 
 /* wait=off was once spelt nowait. */
-static bool options(Socket *s, Props *p, char **error)
+static bool options(const Machine *m, Socket *s, Props *p, char **error)
 {
     bool nowait = false;
 
@@ -280,6 +280,10 @@ static bool options(Socket *s, Props *p, char **error)
                           "to 3600");
         return false;
     }
+    if (s->reconnect && m->options->sandbox) {
+        *error = g_strdup("-sandbox on lets no socket connect again: no reconnect=");
+        return false;
+    }
     return true;
 }
 
@@ -289,7 +293,7 @@ static bool socket_open(Chardev *c, Props *p, char **error)
 
     c->is_socket = true;
     s->listener = s->dialing = -1;
-    if (!options(s, p, error) || !address_find(c, p, error))
+    if (!options(c->machine, s, p, error) || !address_find(c, p, error))
         return false;
     return s->server ? serve(c, error) : dial_first(c, error);
 }

@@ -758,6 +758,22 @@ Test(chardev, refusals)
     machine_free(m);
 }
 
+/* No socket can be made in a sandbox. */
+Test(chardev, sandboxed)
+{
+    Machine *m = board_new();
+    MachineOptions options = *m->options;
+    char *error = NULL;
+
+    options.sandbox = true;
+    m->options = &options;
+    machine_lock(m);
+    cr_expect_not(chardev_new(m, "serial0", "unix:/tmp/nobody,reconnect=1", &error));
+    machine_unlock(m);
+    cr_expect(error && strstr(error, "reconnect"));
+    machine_free(m);
+}
+
 Test(chardev, one_client)
 {
     Machine *m = board_new();
