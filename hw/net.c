@@ -59,11 +59,13 @@ void net_accept(Net *n)
     }
 }
 
+void net_forget(Net *n) { g_queue_clear_full(&n->held, (GDestroyNotify)g_bytes_unref); }
+
 void net_free(Device *d)
 {
     Net *n = (Net *)d;
 
-    g_queue_clear_full(&n->held, (GDestroyNotify)g_bytes_unref);
+    net_forget(n);
     n->free(n);
 }
 

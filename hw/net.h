@@ -35,6 +35,7 @@ Net *net_find(Machine *m, const char *id); /* not taken yet; takes it */
 void net_attach(Net *n, const NetClient *client);
 void net_send(Net *n, const u8 *frame, size_t size); /* to the network; may be lost */
 void net_accept(Net *n);                             /* the client has room again */
+void net_forget(Net *n); /* the frames that wait for room: the client was reset */
 /* For the back ends: a frame to the client. */
 void net_deliver(Net *n, const u8 *frame, size_t size);
 void net_free(Device *d); /* a DeviceType.free */

@@ -5,6 +5,7 @@
  * all of libslirp is used with the machine's lock held.
  */
 #include <errno.h>
+#include <signal.h>
 #include <libslirp.h>
 #include "../microops/log.h"
 #include "inside.h"
@@ -268,6 +269,7 @@ Net *net_user_new(Machine *m, Props *p, char **error)
 
     if (!net_user_config(p, &config, error))
         return NULL;
+    signal(SIGPIPE, SIG_IGN); /* libslirp writes to peers that may have gone */
     u = user_new(m, &config);
     for (u32 i = 0; i < p->keys->len; i++)
         if (!strcmp(p->keys->pdata[i], "hostfwd") &&

@@ -278,6 +278,8 @@ static void net_reset(VirtioDevice *v)
     VirtioNet *n = (VirtioNet *)v;
 
     filter_reset(&n->filter, n->given_mac);
+    if (n->net)
+        net_forget(n->net);
 }
 
 static void net_ready(VirtioDevice *v)
