@@ -58,6 +58,7 @@ void ir_reset(Ir *ir, const struct Guest *guest)
     ir->n_ops = ir->n_consts = ir->n_exits = ir->n_insns = 0;
     ir->n_temps = ir->n_ftemps = 0;
     ir->guest = guest;
+    ir->paged = false;
 }
 
 void ir_insn(Ir *ir, u64 pc, u8 len)
@@ -68,10 +69,20 @@ void ir_insn(Ir *ir, u64 pc, u8 len)
     gen_insn(ir, (i32)ir->n_insns++);
 }
 
+/* In a page that may be mapped elsewhere tomorrow? */
+static bool is_far(const Ir *ir, ExitKind kind, u64 pc)
+{
+    return UNLIKELY(ir->paged) && kind == EXIT_JUMP && ir->n_insns &&
+           (pc ^ ir->insns[0].pc) & PAGE_MASK;
+}
+
 u16 ir_exit(Ir *ir, ExitKind kind, TrapKind trap, u64 pc)
 {
     assert(ir->n_exits < IR_EXITS);
-    ir->exits[ir->n_exits] = (IrExit){.pc = pc, .kind = (u8)kind, .trap = (u8)trap};
+    ir->exits[ir->n_exits] = (IrExit){.pc = pc,
+                                      .kind = (u8)kind,
+                                      .trap = (u8)trap,
+                                      .far = is_far(ir, kind, pc)};
     return (u16)ir->n_exits++;
 }
 

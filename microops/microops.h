@@ -123,6 +123,7 @@ typedef struct IrInsn {
 } IrInsn;
 
 typedef struct Ir {
+    bool paged; /* each page of code is mapped by itself: jumps to others are far */
     u32 n_ops, n_consts, n_exits, n_insns;
     u16 n_temps, n_ftemps; /* in use by this instruction */
     const struct Guest *guest;

@@ -9,19 +9,12 @@ enum { MAX_INSNS = 128, STOP_LEN = 1 };
 
 static u64 next_pc(const Dis *d) { return d->pc + d->len; }
 
-/* In a page that may be mapped elsewhere tomorrow? */
-static bool is_far(const Dis *d, u64 pc)
-{
-    return UNLIKELY(d->space->system) && ((pc ^ d->key.pc) & PAGE_MASK);
-}
-
 /* An exit for a direct branch or jump. */
 static u16 exit_to(Dis *d, u64 pc)
 {
     u16 exit = ir_exit(d->ir, EXIT_JUMP, TRAP_NONE, pc);
 
     d->ir->exits[exit].loop = pc <= d->pc;
-    d->ir->exits[exit].far = is_far(d, pc);
     return exit;
 }
 
@@ -34,10 +27,7 @@ static void leave_to(Dis *d, u64 pc)
 /* The block stops short: what follows is the next block's. */
 static void leave_short(Dis *d, u64 pc)
 {
-    u16 exit = ir_exit(d->ir, EXIT_JUMP, TRAP_NONE, pc);
-
-    d->ir->exits[exit].far = is_far(d, pc);
-    gen_leave(d->ir, exit);
+    gen_leave(d->ir, ir_exit(d->ir, EXIT_JUMP, TRAP_NONE, pc));
     d->end = true;
 }
 
@@ -230,6 +220,7 @@ void translate_block(Dis *d, Ir *ir, const Guest *guest, const Space *space, TbK
     d->guest = guest;
     d->max_insns = max_insns ? max_insns : MAX_INSNS;
     ir_reset(ir, guest);
+    ir->paged = space->system;
     for (;;) {
         if (UNLIKELY(space->n_stops) && stop_here(d))
             break;
