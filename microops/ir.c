@@ -79,10 +79,8 @@ static bool is_far(const Ir *ir, ExitKind kind, u64 pc)
 u16 ir_exit(Ir *ir, ExitKind kind, TrapKind trap, u64 pc)
 {
     assert(ir->n_exits < IR_EXITS);
-    ir->exits[ir->n_exits] = (IrExit){.pc = pc,
-                                      .kind = (u8)kind,
-                                      .trap = (u8)trap,
-                                      .far = is_far(ir, kind, pc)};
+    ir->exits[ir->n_exits] = (IrExit){
+        .pc = pc, .kind = (u8)kind, .trap = (u8)trap, .far = is_far(ir, kind, pc)};
     return (u16)ir->n_exits++;
 }
 

@@ -114,6 +114,7 @@ typedef bool MmuWalk(Env *env, u64 addr, MmuAccess access, MmuPage *page);
 typedef struct Tlb {
     TlbEntry *entry;
     u32 bits, filled;
+    u32 pushed_out; /* entries, by others, since it has this size */
 } Tlb;
 
 /* One of the guest's address spaces, kept while others are in use. */

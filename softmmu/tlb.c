@@ -9,7 +9,7 @@
 #include <sys/random.h>
 #include "softmmu.h"
 
-enum { TLB_LEAST_BITS = 6, TLB_MOST_BITS = 13 };
+enum { TLB_LEAST_BITS = 8, TLB_MOST_BITS = 13 };
 
 /* ---- the tables ---- */
 
@@ -32,6 +32,7 @@ static void resize(Tlb *t, u32 bits)
     free(t->entry);
     t->entry = entry;
     t->bits = bits;
+    t->pushed_out = 0;
     clear(t);
 }
 
@@ -253,15 +254,50 @@ bool mmu_code(Env *env, u64 pc, u64 *phys)
 
 /* ---- filling ---- */
 
+static bool is_empty(const TlbEntry *e)
+{
+    return e->read == TLB_NONE && e->write == TLB_NONE;
+}
+
+/* Twice the size, with all that is in it. */
+static void grow(Env *env, Tlb *t)
+{
+    TlbEntry *old = t->entry;
+    u32 n = entries_of(t);
+
+    t->entry = NULL;
+    resize(t, t->bits + 1);
+    if (!t->entry) {
+        t->entry = old;
+        return;
+    }
+    for (u32 i = 0; i < n; i++) {
+        TlbEntry *e = slot(t, old[i].read != TLB_NONE ? old[i].read : old[i].write);
+
+        if (is_empty(&old[i]))
+            continue;
+        *e = old[i];
+        t->filled++;
+    }
+    free(old);
+    show(env);
+}
+
 static void fill(Env *env, u64 addr, const MmuPage *page, const u8 *host)
 {
     Tlb *t = &env->mmu->now->tlb[env->mmu->mode];
-    TlbEntry *e = slot(t, addr);
     u64 tag = addr & PAGE_MASK;
+    TlbEntry *e;
 
     if (page->size > PAGE_SIZE)
         note_large(env->mmu, addr, page->size);
-    t->filled += e->read == TLB_NONE && e->write == TLB_NONE;
+    if (t->pushed_out > entries_of(t) && t->bits < TLB_MOST_BITS)
+        grow(env, t);
+    e = slot(t, addr);
+    if (is_empty(e))
+        t->filled++;
+    else if ((e->read & e->write) != tag) /* one of them may be TLB_NONE */
+        t->pushed_out++;
     e->read = page->rights & PAGE_READ ? tag : TLB_NONE;
     e->write = page->rights & PAGE_WRITE ? tag : TLB_NONE;
     e->addend = (u64)(uintptr_t)host - addr;
