@@ -84,6 +84,7 @@ static bool insides_new(Machine *m, char **error)
 
     options.system = true;
     options.budget = m->options->icount >= 0;
+    options.in_turn = m->options->single_thread || options.budget;
     if (!loop_init(m)) {
         *error = g_strdup_printf("no timer: %s", strerror(errno));
         return false;

@@ -378,6 +378,7 @@ bool check_same_memory(const CheckRun *r, const CheckTell *t)
 static u32 nothing_done(Env *env, const CheckRun *r, const Tb *tb)
 {
     check_load(env, &r->start);
+    env->budget = r->budget;
     env->pc = tb->pc;
     env->trap.kind = TRAP_NONE;
     return EXIT_FAULT;
@@ -440,6 +441,7 @@ static bool alone(Cache *c)
 static bool run_code(Cache *c, Env *env, CheckRun *r, const Tb *tb, u32 *number)
 {
     check_load(env, &r->start);
+    env->budget = r->budget;
     r->tape.at = 0;
     r->tape.plays = true;
     *number = exec_enter(c, env, tb);
@@ -488,6 +490,7 @@ u32 check_enter(Cache *c, Env *env, const Tb *tb)
         return exec_enter(c, env, tb);
     }
     check_save(&r->start, env);
+    r->budget = env->budget;
     env->tape = &r->tape;
     if (!enter_both(c, env, r, tb, &number)) {
         check_undo(r); /* again: memory may have been another process's to write */

@@ -35,6 +35,7 @@ typedef struct Block {
     StepCode *code;
     u8 *bytes;
     bool joined; /* one instruction, in two pages: no link leads to it */
+    u32 n_insns;
 } Block;
 
 struct InterpThread {
@@ -201,6 +202,7 @@ static Block *block_make(InterpThread *t, Env *env, TbKey key, Block *b)
     b->key = key;
     b->bytes = bytes;
     b->joined = t->source.joined;
+    b->n_insns = t->ir->n_insns;
     b->code = steps_new(t->ir, env, &t->run, count);
     for (u32 i = 0; i < t->ir->n_exits; i++)
         b->code->links[i].owner = b;
@@ -394,9 +396,21 @@ static TrapKind run_steps(InterpThread *t, Env *env, const Step *first, Way *way
     return TRAP_NONE;
 }
 
+/* Takes the block from Env.budget; false: that does not last for it. */
+static bool afford(Env *env, const Block *b)
+{
+    if (env->budget < b->n_insns) {
+        env->budget = 0;
+        return false;
+    }
+    env->budget -= b->n_insns;
+    return true;
+}
+
 static TrapKind run_blocks(InterpThread *t, Env *env)
 {
-    bool linked = !log_on(LOG_EXEC | LOG_CPU | LOG_NOCHAIN);
+    bool counted = env->cache->options.budget;
+    bool linked = !counted && !log_on(LOG_EXEC | LOG_CPU | LOG_NOCHAIN);
     Way way = {0};
 
     for (;;) {
@@ -412,6 +426,8 @@ static TrapKind run_blocks(InterpThread *t, Env *env)
             link_blocks(t, env, &way, b);
         else
             exec_log(env, false);
+        if (UNLIKELY(counted) && !afford(env, b))
+            return trap(env, TRAP_REQUEST, env->pc, 0);
         kind = run_steps(t, env, &b->head.enter, &way);
         if (kind != TRAP_NONE)
             return kind;

@@ -65,6 +65,7 @@ struct CheckRun {
     siginfo_t fault;
     bool fault_writes;
     CheckState start;
+    i64 budget; /* as it began */
     CheckOutcome meant, got;
     u64 compared, passed_by; /* blocks run */
 };

@@ -417,6 +417,35 @@ after_user:
         addi    s9, s9, -1
         bnez    s9, 6b
 
+        # ---- across two pages that are no neighbours in memory ----
+        step    22
+        la      t0, leaves
+        la      t1, pages + 2 * 4096
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_W | PTE_A | PTE_D
+        sd      t1, 64(t0)              # VA 0x8000
+        la      t1, pages
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_W | PTE_A | PTE_D
+        sd      t1, 72(t0)              # VA 0x9000
+        sfence.vma
+        li      t0, 0x8ffd
+        li      t1, 0x1122334455667788
+        sd      t1, 0(t0)
+        ld      t2, 0(t0)
+        bne     t1, t2, fail
+        la      t2, pages
+        lwu     t3, 0(t2)
+        same    t3, 0x22334455
+        lbu     t3, 4(t2)
+        same    t3, 0x11
+        li      t4, 3 * 4096
+        add     t2, t2, t4
+        lbu     t3, -3(t2)
+        same    t3, 0x88
+        lhu     t3, -2(t2)
+        same    t3, 0x6677
+
         # ---- LR/SC and AMO through the tables ----
         step    18
         li      t0, 0x1000
