@@ -45,11 +45,10 @@ static u64 key_flags_of(u32 frm)
 /* Other code from here on: what the jump cache knows is of the old key. */
 static void set_key_flags(Env *env, u64 flags)
 {
-    if (env->key_flags == flags)
+    if ((env->key_flags & FRM_MASK) == flags)
         return;
-    env->key_flags = flags;
-    for (u32 i = 0; i < JUMP_CACHE_SIZE; i++)
-        env->jump_cache[i].pc = JUMP_EMPTY;
+    env->key_flags = (env->key_flags & ~(u64)FRM_MASK) | flags;
+    env_forget_jumps(env);
 }
 
 static void set_frm(Env *env, u32 frm)
