@@ -14,7 +14,8 @@
 
 #define MAGIC "tessera state 1\n"
 
-enum { PART_END, PART_SECTION, PART_PAGE, SECTION_MOST = 64 << 20, NAME_MOST = 255 };
+enum { PART_END, PART_SECTION, PART_PAGE, NAME_MOST = 255 };
+enum { SECTIONS_MOST = 1 << 30 }; /* bytes of all sections: overlays are in them */
 
 /* ---- fields ---- */
 
@@ -26,7 +27,9 @@ void state_refuse(State *s, const char *why)
 
 void state_bytes(State *s, void *bytes, size_t size)
 {
-    if (!s->loading) {
+    if (!s->loading && size > SECTIONS_MOST - s->bytes->len) {
+        state_refuse(s, "it is too large to be saved");
+    } else if (!s->loading) {
         g_byte_array_append(s->bytes, bytes, (guint)size);
     } else if (size > s->bytes->len - s->at) {
         memset(bytes, 0, size);
@@ -128,7 +131,8 @@ static u32 sections_of(Machine *m, Section **out)
 
 /* ---- saving ---- */
 
-static void save_section(ZFile *z, const Section *what)
+/* Takes its share of *room.  False: *error. */
+static bool save_section(ZFile *z, const Section *what, u64 *room, char **error)
 {
     State s = {.bytes = g_byte_array_new()};
     u8 kind = PART_SECTION, length = (u8)strlen(what->name);
@@ -136,12 +140,19 @@ static void save_section(ZFile *z, const Section *what)
 
     section_fields(what, &s);
     size = s.bytes->len;
+    if (size > *room)
+        state_refuse(&s, "it is too large to be saved");
+    *room -= MIN(size, *room);
+    if (s.error)
+        *error = g_strdup_printf("section \"%s\": %s", what->name, s.error);
     zfile_write(z, &kind, 1);
     zfile_write(z, &length, 1);
     zfile_write(z, what->name, length);
     zfile_write(z, &size, sizeof size);
     zfile_write(z, s.bytes->data, size);
     g_byte_array_free(s.bytes, TRUE);
+    g_free(s.error);
+    return !*error;
 }
 
 static bool is_zero(const u8 *page)
@@ -182,18 +193,22 @@ static void save_ram(Machine *m, ZFile *z)
         close(fd);
 }
 
-static void save_all(Machine *m, ZFile *z)
+static bool save_all(Machine *m, ZFile *z, char **error)
 {
     u8 kind = PART_END;
+    u64 room = SECTIONS_MOST;
+    bool ok = true;
     Section *list;
     u32 n = sections_of(m, &list);
 
     zfile_write(z, MAGIC, strlen(MAGIC));
-    for (u32 i = 0; i < n; i++)
-        save_section(z, &list[i]);
-    save_ram(m, z);
+    for (u32 i = 0; ok && i < n; i++)
+        ok = save_section(z, &list[i], &room, error);
+    if (ok)
+        save_ram(m, z);
     zfile_write(z, &kind, 1);
     g_free(list);
+    return ok;
 }
 
 /* Holds the CPUs until no device has anything under way. */
@@ -216,9 +231,12 @@ bool machine_save(Machine *m, const char *path, char **error)
     if (!z)
         return false;
     hold_all(m);
-    save_all(m, z);
+    ok = save_all(m, z, error);
     machine_release(m);
-    ok = zfile_close(z, error);
+    if (ok)
+        ok = zfile_close(z, error);
+    else
+        zfile_free(z);
     if (ok && rename(temporary, path)) {
         *error = g_strdup_printf("%s: %s", path, strerror(errno));
         ok = false;
@@ -233,10 +251,25 @@ bool machine_save(Machine *m, const char *path, char **error)
 typedef struct Loader {
     Machine *machine;
     ZFile *z;
+    const Section *list; /* the machine's */
+    u32 n;
     bool apply;           /* the second time: pages go to RAM */
     GHashTable *sections; /* the first: name -> GByteArray */
+    u64 room;             /* bytes that they may still have */
     char *error;
 } Loader;
+
+static bool is_wanted(Loader *l, const char *name)
+{
+    g_autofree char *text = NULL;
+
+    for (u32 i = 0; i < l->n; i++)
+        if (!strcmp(l->list[i].name, name))
+            return l->apply || !g_hash_table_contains(l->sections, name);
+    text = g_strescape(name, NULL);
+    l->error = g_strdup_printf("it is of another machine: there is \"%s\" in it", text);
+    return false;
+}
 
 static bool load_section(Loader *l)
 {
@@ -246,8 +279,9 @@ static bool load_section(Loader *l)
     GByteArray *bytes;
 
     if (!zfile_read(l->z, &length, 1) || !zfile_read(l->z, name, length) ||
-        !zfile_read(l->z, &size, sizeof size) || size > SECTION_MOST)
+        !zfile_read(l->z, &size, sizeof size) || !is_wanted(l, name) || size > l->room)
         return false;
+    l->room -= size;
     bytes = g_byte_array_sized_new(size);
     g_byte_array_set_size(bytes, size);
     if (!zfile_read(l->z, bytes->data, size) || l->apply) {
@@ -290,32 +324,29 @@ static bool load_parts(Loader *l)
     return false;
 }
 
-/* Does the file hold this machine's sections, neither more nor less? */
-static bool sections_match(Loader *l, const Section *list, u32 n)
+/* Does the file hold all of this machine's sections? */
+static bool sections_match(Loader *l)
 {
-    for (u32 i = 0; i < n; i++)
-        if (!g_hash_table_contains(l->sections, list[i].name)) {
+    for (u32 i = 0; i < l->n; i++)
+        if (!g_hash_table_contains(l->sections, l->list[i].name)) {
             l->error = g_strdup_printf("it is of another machine: no \"%s\" in it",
-                                       list[i].name);
+                                       l->list[i].name);
             return false;
         }
-    if (g_hash_table_size(l->sections) == n)
-        return true;
-    l->error = g_strdup("it is of another machine, which has more devices");
-    return false;
+    return true;
 }
 
-static void apply_sections(Loader *l, const Section *list, u32 n)
+static void apply_sections(Loader *l)
 {
-    for (u32 i = 0; i < n && !l->error; i++) {
-        State s = {.bytes = g_hash_table_lookup(l->sections, list[i].name),
+    for (u32 i = 0; i < l->n && !l->error; i++) {
+        State s = {.bytes = g_hash_table_lookup(l->sections, l->list[i].name),
                    .loading = true};
 
-        section_fields(&list[i], &s);
+        section_fields(&l->list[i], &s);
         if (!s.error && s.at != s.bytes->len)
             state_refuse(&s, "it is too long");
         if (s.error)
-            l->error = g_strdup_printf("section \"%s\": %s", list[i].name, s.error);
+            l->error = g_strdup_printf("section \"%s\": %s", l->list[i].name, s.error);
         g_free(s.error);
     }
 }
@@ -329,17 +360,18 @@ static void clear_ram(Machine *m)
 }
 
 /* The file was found whole: it becomes the machine's state. */
-static void apply(Loader *l, const Section *list, u32 n)
+static void apply(Loader *l)
 {
     Machine *m = l->machine;
 
     hold_all(m);
     clear_ram(m);
     l->apply = true;
+    l->room = SECTIONS_MOST;
     if (!zfile_rewind(l->z) || !load_parts(l))
-        l->error = g_strdup("it changed while it was read");
+        l->error = l->error ? l->error : g_strdup("it changed while it was read");
     else
-        apply_sections(l, list, n);
+        apply_sections(l);
     if (l->error)
         machine_reset_now(m);
     machine_release(m);
@@ -349,18 +381,18 @@ static void free_bytes(gpointer bytes) { g_byte_array_free(bytes, TRUE); }
 
 bool machine_load(Machine *m, const char *path, char **error)
 {
-    Loader l = {.machine = m, .z = zfile_open(path, error)};
+    Loader l = {.machine = m, .z = zfile_open(path, error), .room = SECTIONS_MOST};
     Section *list;
-    u32 n;
 
     if (!l.z)
         return false;
     l.sections = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_bytes);
-    n = sections_of(m, &list);
+    l.n = sections_of(m, &list);
+    l.list = list;
     if (!load_parts(&l))
-        l.error = g_strdup("not a whole saved state");
-    else if (sections_match(&l, list, n))
-        apply(&l, list, n);
+        l.error = l.error ? l.error : g_strdup("not a whole saved state");
+    else if (sections_match(&l))
+        apply(&l);
     if (l.error)
         *error = g_strdup_printf("%s: %s", path, l.error);
     g_hash_table_destroy(l.sections);
