@@ -29,12 +29,12 @@ void devices_help(void)
 }
 
 /* Says so when p has a key that nobody asked for. */
-static bool all_used(const Props *p, const char *spec, char **error)
+static bool all_used(const Props *p, char **error)
 {
     const char *key = props_unused(p);
 
     if (key)
-        *error = g_strdup_printf("%s: no such property: %s", spec, key);
+        *error = g_strdup_printf("no such property: %s", key);
     return !key;
 }
 
@@ -71,7 +71,7 @@ bool devices_add(Machine *m, const char *spec, char **error)
     Props *p = props_parse(spec, "driver");
     const char *name = props_get(p, "driver");
     char *why = NULL;
-    bool ok = add(m, name ? name : "", p, &why) && all_used(p, spec, &why);
+    bool ok = add(m, name ? name : "", p, &why) && all_used(p, &why);
 
     if (!ok)
         *error = g_strdup_printf("-device %s: %s", spec, why);
