@@ -3,6 +3,7 @@
  *
  * The virtio transport and its queues, with a device that gives back what it is given:
  * as drivers use them, and as no driver may. */
+#include <unistd.h>
 #include "hw_driver.h"
 
 /* ---- the device: copies out to in; queue 1's chains stay with it ---- */
@@ -572,6 +573,29 @@ Test(state, in_mid_use)
     driver_wait(&d, 0);
     g_byte_array_free(bytes, true);
     machine_free(d.m);
+}
+
+static void state_refused(Device *d, State *s) { state_refuse(s, "not today"); }
+
+Test(state, refused_while_saving)
+{
+    static const DeviceType type = {.name = "mule", .state = state_refused};
+    Machine *m = driver_machine();
+    Device mule = {0};
+    char *error = NULL, *path = NULL;
+
+    close(g_file_open_tmp("tessera-state-XXXXXX", &path, NULL));
+    machine_lock(m);
+    cr_assert(machine_save(m, path, &error), "%s", error);
+    cr_assert(device_add(m, &mule, &type, 0, 0));
+    cr_assert(!machine_save(m, path, &error));
+    machine_unlock(m);
+    cr_assert(strstr(error, "not today"), "%s", error);
+    g_free(error);
+    error = g_strdup_printf("%s.part", path);
+    cr_assert(!g_file_test(error, G_FILE_TEST_EXISTS));
+    unlink(path);
+    machine_free(m);
 }
 
 /* Each bit of it wrong: refused or not, it is survived. */
