@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Goldfish's clock: nanoseconds since 1970, the host's until the guest sets them, and
- * one alarm.  A reset leaves the time alone. */
+/* Goldfish's clock: nanoseconds since 1970 (the host's, or the machine's from -rtc's
+ * date on, until the guest sets them) and one alarm.  A reset leaves the time alone. */
 #include <inttypes.h>
 #include <time.h>
 #include "board.h"
@@ -30,8 +30,11 @@ static Rtc *rtc(Device *d) { return (Rtc *)d; }
 
 static u64 rtc_now(const Rtc *r)
 {
+    const Machine *m = r->device.machine;
     struct timespec t;
 
+    if (m->options->rtc_base)
+        return r->shift + m->options->rtc_base + machine_clock(m);
     clock_gettime(CLOCK_REALTIME, &t);
     return r->shift + t.tv_sec * 1000000000ull + t.tv_nsec;
 }

@@ -318,7 +318,8 @@ struct MachineOptions {
         *gdbs, *fw_cfgs, *globals, *fsdevs, *virtfs; /* of const char *, as given */
     bool nographic, snapshot, no_reboot, no_shutdown, start_stopped, sandbox,
         single_thread;
-    i32 icount; /* shift; -1: none */
+    i32 icount;   /* shift; -1: none */
+    u64 rtc_base; /* the date at first, in ns since 1970; 0: always the host's */
     CacheOptions cache;
 };
 

@@ -172,10 +172,30 @@ static bool take_sandbox(Parse *p, const char *value, char **error)
     return ok || refuse(error, "-sandbox", value, "on or off is wanted");
 }
 
+/* Nanoseconds since 1970 of 2026-01-31 or 2026-01-31T12:00:00; 0: no date. */
+static u64 date_parse(const char *text)
+{
+    g_autofree char *full =
+        g_strdup_printf("%s%s", text, strchr(text, 'T') ? "" : "T00:00:00");
+    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+    g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(full, utc);
+    i64 seconds = date ? g_date_time_to_unix(date) : 0;
+
+    return seconds > 0 && seconds < 1ll << 33 ? (u64)seconds * 1000000000 : 0;
+}
+
 static bool take_rtc(Parse *p, const char *value, char **error)
 {
-    return !strcmp(value, "base=utc") ||
-           refuse(error, "-rtc", value, "only base=utc is there");
+    Props *props = props_parse(value, "base");
+    const char *base = props_get(props, "base"), *clock = props_get(props, "clock");
+    bool host = !base || !strcmp(base, "utc"), ok;
+
+    p->o->rtc_base = host ? 0 : date_parse(base);
+    ok = (host || p->o->rtc_base) && !props_unused(props) &&
+         (!clock || !strcmp(clock, host ? "host" : "vm"));
+    props_free(props);
+    return ok || refuse(error, "-rtc", value,
+                        "base=utc, or base=DATE as 2026-01-31T12:00:00, is wanted");
 }
 
 static bool take_object(Parse *p, const char *value, char **error)
@@ -254,7 +274,8 @@ static const Option table[] = {
      "no display, and no serial line unless "
      "-serial says so"},
     {"nodefaults", NULL, FLAG, OWN(no_defaults), "the same"},
-    {"rtc", "base=utc", CALL, BY(take_rtc), "the clock's time"},
+    {"rtc", "base=utc|DATE", CALL, BY(take_rtc),
+     "the clock's time: the host's, or from this date on"},
     {"snapshot", NULL, FLAG, AT(snapshot), "keep no disk's changes"},
     {"no-reboot", NULL, FLAG, AT(no_reboot), "end where the guest reboots"},
     {"no-shutdown", NULL, FLAG, AT(no_shutdown), "stop where the guest powers off"},

@@ -126,6 +126,11 @@ Test(options, what_follows)
     cr_assert_eq(o.serials->len, 2);
     cr_assert(parse(&o, "tessera -monitor stdio -serial null", &error));
     cr_assert_str_eq(o.serials->pdata[0], "null");
+    cr_assert(parse(&o, "tessera -rtc base=utc", &error) && !o.rtc_base);
+    cr_assert(parse(&o, "tessera -rtc base=2026-01-31,clock=vm", &error));
+    cr_assert_eq(o.rtc_base, 1769817600 * 1000000000ull);
+    cr_assert(parse(&o, "tessera -rtc base=2026-01-31T00:00:01", &error));
+    cr_assert_eq(o.rtc_base, 1769817601 * 1000000000ull);
     cr_assert(parse(&o, "tessera -machine virt,accel=interp", &error));
     cr_assert(o.cache.interp);
     cr_assert(parse(&o, "tessera -m size=64M", &error) && o.ram_size == 64 << 20);
@@ -156,6 +161,9 @@ Test(options, refused)
         "-icount shift=0,align=on",
         "-sandbox maybe",
         "-rtc base=localtime",
+        "-rtc base=2026-13-01",
+        "-rtc base=2026-01-01,clock=host",
+        "-rtc base=utc,clock=vm",
         "-object secret,id=x",
         "-d nonsense",
         "-dfilter x..y..z",
