@@ -16,12 +16,13 @@ static void spill_temps(Emit *e, bool load)
              slot_of((Val)(VAL_FTEMP + i)));
 }
 
-static void emit_miss(Emit *e, const Op *op, u32 back)
+static void emit_miss(Emit *e, const Op *op, u32 back, bool near)
 {
     put1(e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(arg));
     if (op->in[1] != VAL_NONE)
         store_arg(e, op->in[1], op_desc[op->op].in[1], 1);
-    put_const(e, HOST_RAX, back); /* whose instruction this is, should it fault */
+    /* whose instruction this is, should it fault */
+    put_const(e, HOST_RAX, (i64)(back | (near ? MISS_NEAR : 0)));
     put1(e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(arg) + 16);
     spill_temps(e, false);
     spill_plan(e, false);
@@ -34,18 +35,19 @@ static void emit_miss(Emit *e, const Op *op, u32 back)
 
 void emit_host_address(Emit *e, const Op *op)
 {
+    bool near = op->in[0] == ((const GuestRegs *)e->ir->guest)->stack;
     u8 a = use_r(e, op->in[0], HOST_RAX);
 
     if (op_desc[op->op].has_imm && op->imm)
         put2(e, OP_add, FORM_rri, HOST_RAX, a, op->imm);
     else if (a != HOST_RAX)
         put2(e, OP_mov, FORM_ru, HOST_RAX, a, 0);
-    put0(e, op_lookup(op->op), FORM_x, 0);
+    put0(e, op_lookup(op->op) + (near ? OP_near_r1 - OP_tlb_r1 : 0), FORM_x, 0);
     if (e->full)
         return;
     e->fixes[e->n_fixes - 1].kind = FIX_COLD;
     e->fixes[e->n_fixes - 1].to = e->cold.at;
     e->o = &e->cold;
-    emit_miss(e, op, e->hot.at);
+    emit_miss(e, op, e->hot.at, near);
     e->o = &e->hot;
 }

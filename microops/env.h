@@ -56,6 +56,8 @@ typedef struct TlbEntry {
 } TlbEntry;
 
 #define TLB_NONE (~0ull)
+/* With the site of a TLB miss: the near page was missed, and is to be another. */
+#define MISS_NEAR (1ull << 62)
 
 /* What the guest read from clocks: a block that is run twice reads the same. */
 typedef struct ClockTape {
@@ -89,7 +91,9 @@ typedef struct Env {
     u64 entered, jumps; /* blocks and indirect jumps run; only while counted */
     TlbEntry *tlb;      /* of the mode the CPU is in */
     u64 tlb_mask;       /* its size less one entry, in bytes */
-    u64 jump_tag;       /* system: what pcs in the jump cache are XOR-ed with */
+    /* The page of the stack, as TlbEntry has it: looked up without a search. */
+    u64 near_read, near_write, near_addend;
+    u64 jump_tag; /* system: what pcs in the jump cache are XOR-ed with */
 
     /* Not seen by stencils. */
     Trap trap;

@@ -246,6 +246,7 @@ typedef struct GuestRegs {
     GlobalDesc globals[ENV_GLOBALS];
     const HelperDesc *helpers;
     u32 n_helpers;
+    Val stack; /* the stack pointer: what it addresses is mostly one page */
 } GuestRegs;
 
 /* ---- interp.c: the oracle ---- */

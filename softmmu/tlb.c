@@ -49,6 +49,8 @@ static void flush(Tlb *t)
         clear(t);
 }
 
+static void forget_near(Env *env) { env->near_read = env->near_write = TLB_NONE; }
+
 /* Env's view of the mode's table. */
 static void show(Env *env)
 {
@@ -56,6 +58,7 @@ static void show(Env *env)
 
     env->tlb = t->entry;
     env->tlb_mask = (entries_of(t) - 1) * sizeof(TlbEntry);
+    forget_near(env);
 }
 
 static bool space_new(MmuSpace *s)
@@ -211,6 +214,7 @@ void mmu_flush_page(Env *env, u64 addr, u64 bits, u64 mask)
     for (u32 i = 0; i < MMU_SPACES; i++)
         if (m->space[i].used && (m->space[i].id & mask) == bits)
             flush_page(&m->space[i], addr);
+    forget_near(env);
     retag(env);
 }
 
@@ -376,16 +380,33 @@ u64 mmu_reach(Env *env, u64 addr, u64 value, u32 size, MmuAccess access)
     return (u64)(uintptr_t)host;
 }
 
+/* mmu_reach, whose page becomes the near one. */
+static u64 reach_near(Env *env, u64 addr, u64 value, u32 size, MmuAccess access)
+{
+    const TlbEntry *e = env_tlb(env, addr, size, access == MMU_WRITE);
+    u64 host = e ? addr + e->addend : mmu_reach(env, addr, value, size, access);
+
+    if (!e)
+        e = env_tlb(env, addr, size, access == MMU_WRITE);
+    if (e) {
+        env->near_read = e->read;
+        env->near_write = e->write;
+        env->near_addend = e->addend;
+    }
+    return host;
+}
+
 /* One for each op tlb_*: called as helpers are. */
-#define MISS(name, size, access)                       \
-    u64 mmu_miss_##name(Env *env, u64 a, u64 b, u64 c) \
-    {                                                  \
-        u64 host;                                      \
-                                                       \
-        env->mmu->site = c;                            \
-        host = mmu_reach(env, a, b, size, access);     \
-        env->mmu->site = 0;                            \
-        return host;                                   \
+#define MISS(name, size, access)                                   \
+    u64 mmu_miss_##name(Env *env, u64 a, u64 b, u64 c)             \
+    {                                                              \
+        u64 host;                                                  \
+                                                                   \
+        env->mmu->site = c & ~MISS_NEAR;                           \
+        host = c & MISS_NEAR ? reach_near(env, a, b, size, access) \
+                             : mmu_reach(env, a, b, size, access); \
+        env->mmu->site = 0;                                        \
+        return host;                                               \
     }
 MISS(r1, 1, MMU_READ)
 MISS(r2, 2, MMU_READ)

@@ -123,6 +123,7 @@ const Guest guest_riscv64 = {
                 },
             .helpers = helpers,
             .n_helpers = HELPER_COUNT,
+            .stack = X_SP,
         },
     .reset = reset,
     .insn = insn,
