@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * -gdb: a debugger of the whole machine (gdb/gdb.h has what stubs share).  Each CPU is
- * a thread, 1 and on.  Memory is what the chosen CPU's tables map as it stands, or what
- * is physically there (Qqemu.PhyMemMode).  All of this runs on the main thread, with
- * all CPUs parked while a packet is answered; gdb_run is what a CPU does that is
+ * -gdb: a debugger of the whole machine (tcache/gdb/gdb.h has what stubs share).  Each
+ * CPU is a thread, 1 and on.  Memory is what the chosen CPU's tables map as it stands,
+ * or what is physically there (Qqemu.PhyMemMode).  All of this runs on the main thread,
+ * with all CPUs parked while a packet is answered; gdb_run is what a CPU does that is
  * stepped, or that runs while memory is watched.
  */
 #include <errno.h>
 #include <string.h>
-#include "../gdb/gdb.h"
+#include "../tcache/gdb/gdb.h"
 #include "inside.h"
 
 enum { PID = 1, OUT_MOST = 1 << 20 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside the debugger's stub of a program (gdb/gdb.h has what stubs share).  gdb.c has
- * the connection and its thread, gdb_stop.c stops and resumes the guest's threads,
- * gdb_query.c answers packets that only a program has, gdb_file.c vFile, gdb_memory.c
- * memory, gdb_fork.c what happens when there is another process.
+ * Inside the debugger's stub of a program (tcache/gdb/gdb.h has what stubs share).
+ * gdb.c has the connection and its thread, gdb_stop.c stops and resumes the guest's
+ * threads, gdb_query.c answers packets that only a program has, gdb_file.c vFile,
+ * gdb_memory.c memory, gdb_fork.c what happens when there is another process.
  *
  * Threads are held each before its next instruction or in a system call that it may
  * not return from.  Gdb.lock guards everything here; it comes before any other lock.
@@ -11,7 +11,7 @@
 #ifndef TESSERA_GDB_H
 #define TESSERA_GDB_H
 
-#include "../gdb/gdb.h"
+#include "../tcache/gdb/gdb.h"
 #include "user.h"
 
 typedef struct GdbTask GdbTask;

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "../gdb/packet.h"
+#include "../tcache/gdb/packet.h"
 #include "gdb_damage.h"
 #include "hw_hart.h"
 

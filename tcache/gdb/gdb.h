@@ -11,7 +11,7 @@
 #ifndef TESSERA_GDB_GDB_H
 #define TESSERA_GDB_GDB_H
 
-#include "../tcache/tcache.h"
+#include "../tcache.h"
 #include "packet.h"
 
 typedef enum StopKind {

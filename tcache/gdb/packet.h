@@ -8,7 +8,7 @@
 #define TESSERA_GDB_PACKET_H
 
 #include <glib.h>
-#include "../microops/base.h"
+#include "../../microops/base.h"
 
 enum { GDB_PACKET_MAX = 1 << 17 }; /* bytes of a packet, as in PacketSize */
 
