@@ -660,8 +660,9 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
         site = env->mmu->site + (u64)(uintptr_t)c->exec;
     else if (helper)
         site = env->call_site - 1;
-    else if (!exec_in_code(c, rip))
-        return false;
+    else if (!exec_in_code(c, rip)) /* a walk outside of code marks a table */
+        return sig == SIGSEGV && write && info->si_code == SEGV_ACCERR &&
+               cache_device_fault(c, info->si_addr);
     tb = tb_at(c, (u32)(site - (u64)(uintptr_t)c->exec));
     if (!tb)
         return false;

@@ -446,6 +446,28 @@ after_user:
         lhu     t3, -2(t2)
         same    t3, 0x6677
 
+        # ---- a table that holds code, marked while code is looked up ----
+        step    24
+        la      t0, leaves
+        la      t1, code_one
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_X
+        sd      t1, 80(t0)              # VA 0xa000: no A
+        li      t1, 2048
+        add     t0, t0, t1
+        li      t1, 0x8082              # ret
+        sd      t1, 0(t0)
+        fence.i
+        sfence.vma
+        jalr    t0
+        li      t0, 0xa000
+        jalr    t0
+        same    a0, 1
+        la      t0, leaves
+        ld      t1, 80(t0)
+        andi    t1, t1, PTE_A
+        same    t1, PTE_A
+
         # ---- LR/SC and AMO through the tables ----
         step    18
         li      t0, 0x1000
