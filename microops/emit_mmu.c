@@ -22,7 +22,9 @@ static void emit_miss(Emit *e, const Op *op, u32 back, bool near)
     if (op->in[1] != VAL_NONE)
         store_arg(e, op->in[1], op_desc[op->op].in[1], 1);
     /* whose instruction this is, should it fault */
-    put_const(e, HOST_RAX, (i64)(back | (near ? MISS_NEAR : 0)));
+    put_const(
+        e, HOST_RAX,
+        (i64)(back | (near ? MISS_NEAR : 0) | (op_atomic(op->op) ? MISS_ATOMIC : 0)));
     put1(e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(arg) + 16);
     spill_temps(e, false);
     spill_plan(e, false);

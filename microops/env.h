@@ -56,8 +56,10 @@ typedef struct TlbEntry {
 } TlbEntry;
 
 #define TLB_NONE (~0ull)
-/* With the site of a TLB miss: the near page was missed, and is to be another. */
-#define MISS_NEAR (1ull << 62)
+/* With the site of a TLB miss: the near page was missed, and is to be another; it is
+ * for a load and a store in one. */
+#define MISS_NEAR   (1ull << 62)
+#define MISS_ATOMIC (1ull << 61)
 
 /* What the guest read from clocks: a block that is run twice reads the same. */
 typedef struct ClockTape {

@@ -207,7 +207,8 @@ static u64 look_up(Env *env, InterpRun *run, u16 op, u64 value)
         return run->addr + e->addend;
     if (run->on_miss)
         run->on_miss(run, op, value);
-    return run->miss[op_lookup(op) - OP_tlb_r1](env, run->addr, value, 0);
+    return run->miss[op_lookup(op) - OP_tlb_r1](env, run->addr, value,
+                                                op_atomic(op) ? MISS_ATOMIC : 0);
 }
 
 static void run_ops(Env *env, const InterpCode *code, InterpRun *run)

@@ -66,6 +66,10 @@ static inline __attribute__((always_inline)) u32 op_name_size(const char *name)
     }
 }
 static inline u32 op_access_size(u16 op) { return op_name_size(op_desc[op].name); }
+static inline bool op_atomic(u16 op)
+{
+    return op_desc[op].flags & LOAD && op_desc[op].flags & STORE;
+}
 /* The op that looks its address up, for a guest behind a softmmu. */
 static inline u32 op_lookup(u16 op)
 {

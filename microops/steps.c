@@ -57,7 +57,8 @@ INLINE bool reach(const Step *s, u64 addr, u16 flags)
 __attribute__((noinline)) static u64 miss(const Step *s, u64 addr, u16 op)
 {
     run->pc = s->pc;
-    return run->miss[op_lookup(op) - OP_tlb_r1](reg_env, addr, *s->b, 0);
+    return run->miss[op_lookup(op) - OP_tlb_r1](reg_env, addr, *s->b,
+                                                op_atomic(op) ? MISS_ATOMIC : 0);
 }
 
 /* Where addr is, behind a softmmu: a host address. */

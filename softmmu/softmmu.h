@@ -148,7 +148,8 @@ typedef struct Mmu {
     struct {
         u64 start, end;
     } large[2];
-    u64 site; /* offset of the code that missed; 0: none is being served */
+    bool atomic; /* it is for a load and a store in one, which no device takes */
+    u64 site;    /* offset of the code that missed; 0: none is being served */
     u64 walks, code_walks, flushes;
 } Mmu;
 

@@ -335,8 +335,9 @@ static u64 reach_device(Env *env, u64 addr, u64 phys, u64 value, u32 size,
                         MmuAccess access)
 {
     const Bus *bus = env->mmu->bus;
-    bool there = access == MMU_WRITE ? bus_write(bus, phys, size, value)
-                                     : bus_read(bus, phys, size, &env->bounce[0]);
+    bool there = !env->mmu->atomic &&
+                 (access == MMU_WRITE ? bus_write(bus, phys, size, value)
+                                      : bus_read(bus, phys, size, &env->bounce[0]));
 
     if (!there)
         refuse(env, addr, access);
@@ -396,17 +397,25 @@ static u64 reach_near(Env *env, u64 addr, u64 value, u32 size, MmuAccess access)
     return host;
 }
 
-/* One for each op tlb_*: called as helpers are. */
-#define MISS(name, size, access)                                   \
-    u64 mmu_miss_##name(Env *env, u64 a, u64 b, u64 c)             \
-    {                                                              \
-        u64 host;                                                  \
-                                                                   \
-        env->mmu->site = c & ~MISS_NEAR;                           \
-        host = c & MISS_NEAR ? reach_near(env, a, b, size, access) \
-                             : mmu_reach(env, a, b, size, access); \
-        env->mmu->site = 0;                                        \
-        return host;                                               \
+/* As a helper is called; c: the site and MISS_*. */
+static u64 serve_miss(Env *env, u64 addr, u64 value, u64 c, u32 size, MmuAccess access)
+{
+    u64 host;
+
+    env->mmu->site = c & ~(MISS_NEAR | MISS_ATOMIC);
+    env->mmu->atomic = c & MISS_ATOMIC;
+    host = c & MISS_NEAR ? reach_near(env, addr, value, size, access)
+                         : mmu_reach(env, addr, value, size, access);
+    env->mmu->site = 0;
+    env->mmu->atomic = false;
+    return host;
+}
+
+/* One for each op tlb_*. */
+#define MISS(name, size, access)                       \
+    u64 mmu_miss_##name(Env *env, u64 a, u64 b, u64 c) \
+    {                                                  \
+        return serve_miss(env, a, b, c, size, access); \
     }
 MISS(r1, 1, MMU_READ)
 MISS(r2, 2, MMU_READ)

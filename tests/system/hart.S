@@ -72,6 +72,10 @@ _start:
         sd      t1, 8(t0)
         li      t0, FINISH
         sb      zero, 0(t0)             # takes words only
+        addi    t0, t0, 4
+        amoand.w t1, zero, (t0)         # and those not atomically
+        csrr    t1, mtval
+        bne     t0, t1, fail
         li      s10, 6
         la      t0, pages + 4
         amoadd.d t1, t1, (t0)
