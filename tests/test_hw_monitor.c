@@ -260,7 +260,7 @@ Test(monitor, info)
     expect_part(m, "info cpus", "  CPU #1: ");
     expect_part(m, "info mtree", "0000000080000000-00000000800fffff (ram): ram\n");
     expect(m, "info mem", "No translation or protection\n");
-    expect_part(m, "info tlb", "M: 0 of 64 entries, in use\n");
+    expect_part(m, "info tlb", "M: 0 of 256 entries, in use\n");
     expect_part(m, "info jit", "blocks translated        0\n");
     expect(m, "info pending", "nothing is under way\n");
     expect_part(m, "info balloon", "Error: ");
