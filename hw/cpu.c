@@ -139,17 +139,24 @@ void cpu_call(Cpu *from, u64 cpus, void (*f)(Cpu *cpu, void *arg), void *arg)
 
 /* ---- waiting for interrupts ---- */
 
+/* WFI ends at once while an interrupt is pending that is not taken: firmware with
+ * interrupts off waits so for long.  After so many such WFIs in a row each lasts. */
+enum { WFI_IN_VAIN = 64, WFI_IN_VAIN_NS = 100000 };
+
 static void wait_for_interrupt(Cpu *cpu)
 {
     const BoardType *board = cpu->machine->board;
     u32 kicks = atomic_load(&cpu->kicks);
+    bool wakes;
 
     atomic_store(&cpu->waiting, true);
     if (cpu->machine->turns) /* it does not get one until it wakes */
         return;
-    if (!board->wakes(cpu) && !atomic_load(&cpu->calls) &&
+    wakes = board->wakes(cpu);
+    cpu->in_vain = wakes ? cpu->in_vain + 1 : 0;
+    if ((!wakes || cpu->in_vain > WFI_IN_VAIN) && !atomic_load(&cpu->calls) &&
         !atomic_load(&cpu->attention))
-        cpu->idle_ns += cpu_sleep(cpu, kicks, 0);
+        cpu->idle_ns += cpu_sleep(cpu, kicks, wakes ? WFI_IN_VAIN_NS : 0);
     atomic_store(&cpu->waiting, false);
 }
 
@@ -233,8 +240,8 @@ void cpu_go(Cpu *cpu)
     }
     if (atomic_load(&cpu->calls))
         serve_calls(cpu);
-    if (kind != TRAP_STOP)
-        board->interrupt(cpu);
+    if (kind != TRAP_STOP && board->interrupt(cpu))
+        cpu->in_vain = 0;
 }
 
 void cpu_run_as(Cpu *cpu) { running = cpu; }

@@ -124,6 +124,7 @@ typedef struct Cpu {
     _Atomic u32 kicks;
     CpuCall *_Atomic calls;
     u64 idle_ns; /* spent in WFI */
+    u32 in_vain; /* WFIs in a row that ended at once, and no interrupt was taken */
     bool frozen; /* a debugger's: does not run until the next stop */
     bool slow;   /* likewise: one instruction after the other, by gdb_run */
     void *guest; /* the guest's CPU state beside Env (riscv64: Hart) */
