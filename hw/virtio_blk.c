@@ -528,7 +528,8 @@ static bool blk_set(Blk *b, Props *p, char **error)
     write_cache = !b->disk->writethrough;
     if (!props_bool(p, "write-cache", &write_cache, error))
         return false;
-    b->writethrough = b->disk->writethrough = !write_cache;
+    b->writethrough = !write_cache;
+    b->disk->writethrough = !write_cache;
     b->v.more_features |= (u64)b->disk->read_only << VIRTIO_BLK_F_RO;
     b->serial = g_strdup(serial ? serial : "");
     return true;

@@ -27,7 +27,7 @@ static char *plant(CacheOptions *c, const char *text)
     g_auto(GStrv) pass = g_strsplit(text, "@", 2);
     g_auto(GStrv) ops = g_strsplit(pass[0] ? pass[0] : "", ":", 2);
 
-    if (g_strv_length(ops) != 2)
+    if (g_strv_length(ops) != 2 || !*ops[0] || !*ops[1])
         return g_strdup("plant=OP:OP[@PASS] is wanted");
     for (u32 i = 0; i < 2; i++) {
         c->plant[i] = op_named(ops[i]);

@@ -91,7 +91,8 @@ boot()
 }
 
 # result NAME: what the job reported.
-result() { sed -n "s/^== $1 \{0,1\}//p" "$work/console"; }
+# (The kernel may write into the same line.)
+result() { sed -n "s/^== $1 \{0,1\}//; T; s/\[ *[0-9.]*\] .*//; p" "$work/console"; }
 
 # ---- a guest that is talked to ----
 
