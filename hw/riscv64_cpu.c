@@ -83,35 +83,34 @@ bool riscv_cpu_wakes(const Cpu *cpu) { return hart_wakes(cpu->env); }
 
 /* ---- saved and loaded ---- */
 
-static void state_csrs(Hart *h, State *s)
+/* The mode a hart is in, or returns to from machine mode, as words have them. */
+static bool modes_exist(const u64 *words)
 {
-    u64 *const csrs[] = {
-        &h->mstatus,       &h->medeleg,  &h->mideleg,      &h->mie,
-        &h->mip,           &h->mtvec,    &h->mcounteren,   &h->mscratch,
-        &h->mepc,          &h->mcause,   &h->mtval,        &h->menvcfg,
-        &h->mcountinhibit, &h->stvec,    &h->scounteren,   &h->sscratch,
-        &h->sepc,          &h->scause,   &h->stval,        &h->satp,
-        &h->senvcfg,       &h->stimecmp, &h->cycle_offset, &h->instret_offset,
-    };
+    return words[0] <= PRIV_M && words[0] != 2 &&
+           (words[1] & MSTATUS_MPP) != 2ull << 11;
+}
 
-    for (u32 i = 0; i < ARRAY_SIZE(csrs); i++)
-        state_u64(s, csrs[i]);
-    state_bytes(s, h->pmpcfg, sizeof h->pmpcfg);
-    for (u32 i = 0; i < PMP_ENTRIES; i++)
-        state_u64(s, &h->pmpaddr[i]);
+static void state_hart(Env *env, State *s)
+{
+    u64 words[HART_WORDS];
+
+    riscv64_save(env, words);
+    for (u32 i = 0; i < HART_WORDS; i++)
+        state_u64(s, &words[i]);
+    if (!s->loading)
+        return;
+    if (modes_exist(words))
+        riscv64_load(env, words);
+    else
+        state_refuse(s, "a hart in a mode that does not exist");
 }
 
 /* What follows from the state that was loaded. */
-static void loaded(Cpu *cpu, State *s, u32 fcsr)
+static void loaded(Cpu *cpu, u32 fcsr)
 {
     RiscvCpu *r = riscv_cpu(cpu);
     Env *env = cpu->env;
 
-    if (r->hart.priv == 2 || r->hart.priv > PRIV_M ||
-        (r->hart.mstatus & MSTATUS_MPP) == 2ull << 11) {
-        state_refuse(s, "a hart in a mode that does not exist");
-        return;
-    }
     env->res_addr = ~0ull;
     riscv64_set_fcsr(env, fcsr & 255);
     mmu_flush(env);
@@ -130,11 +129,10 @@ void riscv_cpu_state(Cpu *cpu, State *s)
     if (sbi != ours)
         state_refuse(s, "it was saved with other firmware");
     r->hart.mip |= atomic_exchange(&r->hart.posted, 0);
-    state_u8(s, &r->hart.priv);
-    state_csrs(&r->hart, s);
+    state_hart(cpu->env, s);
     state_u32(s, &fcsr);
     state_u64(s, &lines);
     atomic_store(&r->hart.lines, lines);
-    if (s->loading)
-        loaded(cpu, s, fcsr);
+    if (s->loading && !s->error)
+        loaded(cpu, fcsr);
 }

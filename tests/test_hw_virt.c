@@ -246,6 +246,14 @@ static bool loaded(Machine *m, GByteArray *bytes)
     return !s.error;
 }
 
+/* PMP's first entry: all addresses, no rights. */
+static void forbid(Hart *h, u8 config)
+{
+    h->pmpcfg[0] = config;
+    h->pmpaddr[0] = ~0ull >> 10;
+    pmp_update(h);
+}
+
 Test(board, state)
 {
     Machine *m = virt_new("-smp 2");
@@ -257,11 +265,15 @@ Test(board, state)
     scribble(m, 2, 3000);
     hart(m, 1)->mscratch = 99;
     hart(m, 1)->priv = PRIV_U;
+    forbid(hart(m, 1), 0x18);
     first = saved(m);
     scribble(m, 3, 3000);
     hart(m, 1)->mscratch = 5;
     hart(m, 1)->priv = PRIV_M;
+    forbid(hart(m, 1), 0);
+    cr_assert(pmp_allows(hart(m, 1), 0x80000000, 4, PRIV_U, MMU_READ));
     cr_assert(loaded(m, first));
+    cr_assert_not(pmp_allows(hart(m, 1), 0x80000000, 4, PRIV_U, MMU_READ));
     second = saved(m);
     cr_assert_eq(hart(m, 1)->mscratch, 99);
     cr_assert_eq(hart(m, 1)->priv, PRIV_U);
