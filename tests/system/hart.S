@@ -61,6 +61,19 @@ _start:
         li      s10, 3
         ebreak
 
+        # ---- floating point's CSRs while it is off ----
+        step    25
+        li      s10, 2
+        li      t3, 0
+        csrr    t0, fflags
+        same    t3, 2                   # m_trap has been there
+        li      t3, 0
+        csrwi   frm, 1
+        same    t3, 2
+        li      t3, 0
+        csrsi   fcsr, 1
+        same    t3, 2
+
         # ---- no device, misaligned device access ----
         step    5
         li      s10, 5
@@ -402,6 +415,59 @@ after_user:
         li      t0, 3 << 13
         csrs    sstatus, t0
 
+        # ---- floating point's CSRs: what is written, what is computed ----
+        step    25
+        li      s10, -1
+        li      t0, -1
+        csrw    fcsr, t0
+        csrrwi  t0, fflags, 0
+        same    t0, 31
+        csrrwi  t0, frm, 2              # down
+        same    t0, 7
+        li      t0, 1
+        fcvt.d.l fa0, t0
+        li      t0, 3
+        fcvt.d.l fa1, t0
+        fdiv.d  fa0, fa0, fa1
+        fmv.x.d t0, fa0
+        same    t0, 0x3fd5555555555555
+        csrr    t0, fcsr
+        same    t0, 0x41                # down, inexact
+        csrrci  t0, fflags, 1
+        same    t0, 1
+        csrrwi  t0, frm, 3              # up
+        same    t0, 2
+        la      t0, fp_round
+        jalr    t0
+        same    t0, 3
+        csrwi   frm, 4                  # to nearest, ties away
+        la      t0, fp_round
+        jalr    t0
+        same    t0, 3
+        csrwi   frm, 2
+        la      t0, fp_round
+        jalr    t0
+        same    t0, 2
+        csrwi   frm, 5                  # no such: what uses it is illegal
+        li      s10, 2
+        li      t3, 0
+        la      t0, fp_round
+        jalr    t0
+        same    t3, 2
+        csrwi   fcsr, 0
+        li      t0, 3 << 13
+        csrc    sstatus, t0
+        li      t3, 0
+        csrr    t0, frm
+        same    t3, 2
+        li      t3, 0
+        csrwi   fflags, 1
+        same    t3, 2
+        li      t0, 3 << 13
+        csrs    sstatus, t0
+        csrr    t0, fcsr
+        bnez    t0, fail
+
         # ---- code that is changed again and again, beside other code ----
         step    21
         la      t1, hot_code
@@ -556,6 +622,15 @@ s_irq:  addi    s8, s8, 1
 
 fp_leaf:
         fadd.d  fa0, fa0, fa0
+        ret
+
+fp_round:                               # 2.5 as an integer
+        li      t0, 5
+        fcvt.d.l fa0, t0
+        li      t0, 2
+        fcvt.d.l fa1, t0
+        fdiv.d  fa0, fa0, fa1
+        fcvt.l.d t0, fa0
         ret
 
         .balign 4096

@@ -48,7 +48,10 @@ static void set_key_flags(Env *env, u64 flags)
     if ((env->key_flags & FRM_MASK) == flags)
         return;
     env->key_flags = (env->key_flags & ~(u64)FRM_MASK) | flags;
-    env_forget_jumps(env);
+    if (env->mmu)
+        mmu_enter(env, env->mmu->now->id, env->mmu->mode);
+    else
+        env_forget_jumps(env);
 }
 
 static void set_frm(Env *env, u32 frm)

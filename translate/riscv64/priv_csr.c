@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The CSRs of a system hart: one table says where each lives, which bits can be
- * written (WARL), and what else a read or write does.  (Privileged chapter 2.)
+ * written (WARL), and what else a read or write does; floating point's are in csr.c.
+ * (Privileged chapter 2.)
  */
-#include <immintrin.h>
+#include <x86intrin.h>
 #include "priv.h"
 
 typedef struct Csr {
@@ -24,37 +25,6 @@ static void need(Env *env, bool allowed)
         env->trap = (Trap){.kind = TRAP_ILLEGAL};
         env->mmu->fault(env);
     }
-}
-
-/* ---- floating point ---- */
-
-static void take_mxcsr(Env *env) { env->mxcsr = _mm_getcsr(); }
-
-static u64 read_fp(Env *env, u32 number)
-{
-    take_mxcsr(env);
-    switch (number) {
-    case CSR_FFLAGS: return riscv64_fcsr(env) & 31;
-    case CSR_FRM: return riscv64_fcsr(env) >> 5;
-    default: return riscv64_fcsr(env);
-    }
-}
-
-static void write_fp(Env *env, u32 number, u64 value)
-{
-    u32 fcsr;
-
-    take_mxcsr(env);
-    fcsr = riscv64_fcsr(env);
-    if (number == CSR_FFLAGS)
-        fcsr = (fcsr & ~31u) | (value & 31);
-    else if (number == CSR_FRM)
-        fcsr = (fcsr & 31) | (u32)(value & 7) << 5;
-    else
-        fcsr = (u32)value & 255;
-    riscv64_set_fcsr(env, fcsr);
-    _mm_setcsr(env->mxcsr);
-    hart_changed(env);
 }
 
 /* ---- mstatus and its view sstatus ---- */
@@ -367,7 +337,6 @@ static void write_nothing(Env *env, u32 number, u64 value) {}
 #define VECTOR    (~2ull)
 
 static const Csr csrs[] = {
-    {0x001, 3, 0, true, 0, read_fp, write_fp},
     {0x100, 1, 0, true, 0, read_sstatus, write_sstatus},
     {0x104, 1, 0, true, 0, read_sie, write_sie},
     {0x105, 1, AT(stvec), false, VECTOR},
@@ -423,8 +392,6 @@ bool csr_ends_block(u32 number)
 
 /* ---- the helper ---- */
 
-static bool is_fp(u32 number) { return number >= CSR_FFLAGS && number <= CSR_FCSR; }
-
 static void write_csr(Env *env, const Csr *c, u32 number, u64 value)
 {
     if (c->write)
@@ -445,8 +412,7 @@ u64 help_csr(Env *env, u64 number, u64 value, u64 how)
     bool is_ip = number == CSR_MIP || number == CSR_SIP;
     u64 old = 0, base, now;
 
-    need(env, c && (number >> 8 & 3) <= h->priv && !(writes && number >> 10 == 3) &&
-                  !(is_fp((u32)number) && !(h->mstatus & MSTATUS_FS)));
+    need(env, c && (number >> 8 & 3) <= h->priv && !(writes && number >> 10 == 3));
     if (how & CSR_READS || (how & CSR_HOW) != CSR_SWAP || is_ip)
         old = c->read ? c->read(env, (u32)number) : *word(h, c);
     if (!writes)
@@ -475,11 +441,10 @@ u64 hart_csr_get(Env *env, u32 number)
     return value;
 }
 
-/* Neither those of floating point, which the CPU's own thread has, nor the timer, which
- * is the board's too. */
+/* Not the timer, which is the board's too. */
 static bool may_set(const Csr *c, u32 number)
 {
-    return c && number >> 10 != 3 && !is_fp(number) && c->write != write_stimecmp;
+    return c && number >> 10 != 3 && c->write != write_stimecmp;
 }
 
 bool hart_csr_set(Env *env, u32 number, u64 value)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is not computing: system calls and breakpoints, fences, CSRs, cache blocks.
- * Only user mode is here.
  */
 #include "riscv64.h"
 
@@ -82,15 +81,27 @@ static bool csr_any(Dis *d, const Arg *a, u32 how, Val source)
     return true;
 }
 
+/* Is it as in user mode, where what is allowed is known now?  A whole system's is when
+ * it is one of floating point's. */
+static bool csr_plain(const Dis *d, u32 csr)
+{
+    return !(d->key.flags & KEY_SYSTEM) || csr_writable(csr);
+}
+
+static bool csr_off(const Dis *d, u32 csr)
+{
+    return csr_writable(csr) && d->key.flags & KEY_FS_OFF;
+}
+
 /* csr = source, rd = its old value; nothing is read for x0. */
 static bool csr_swap(Dis *d, const Arg *a, Val source)
 {
     u32 csr = (u32)a->imm;
     Val old = ir_temp(d->ir);
 
-    if (d->key.flags & KEY_SYSTEM)
+    if (!csr_plain(d, csr))
         return csr_any(d, a, CSR_SWAP, source);
-    if (!csr_writable(csr))
+    if (!csr_writable(csr) || csr_off(d, csr))
         return false;
     if (a->rd)
         csr_read(d, old, csr);
@@ -107,9 +118,9 @@ static bool csr_change(Dis *d, const Arg *a, OpCode op, Val source)
     u32 csr = (u32)a->imm;
     Val old = ir_temp(d->ir), new = ir_temp(d->ir);
 
-    if (d->key.flags & KEY_SYSTEM)
+    if (!csr_plain(d, csr))
         return csr_any(d, a, op == OP_or ? CSR_SET : CSR_CLEAR, source);
-    if (!csr_readable(csr) || (a->rs1 && !csr_writable(csr)))
+    if (!csr_readable(csr) || (a->rs1 && !csr_writable(csr)) || csr_off(d, csr))
         return false;
     csr_read(d, old, csr);
     if (a->rs1) {
