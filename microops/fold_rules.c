@@ -269,7 +269,7 @@ static void rule_branch(Fold *f, Op *op, const Facts *a, const Facts *b)
 
 static void rule_jump(Fold *f, Op *op, const Facts *a, const Facts *b)
 {
-    if (is_const(a))
+    if (is_const(a) && op->imm != JUMP_ANEW)
         fold_jump(f, op, (u64)a->value);
 }
 

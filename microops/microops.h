@@ -99,6 +99,10 @@ typedef struct Op {
     i32 imm;
 } Op;
 
+/* imm of a jump after which other code holds for the same pc: it is looked up even
+ * when the pc is known. */
+enum { JUMP_ANEW = 1 };
+
 /* Where a block can be left. */
 typedef enum ExitKind {
     EXIT_JUMP, /* go on at pc; linked to its block when that exists */

@@ -164,7 +164,13 @@ void dis_trap(Dis *d, TrapKind kind, u64 pc)
     d->end = true;
 }
 
-void dis_end(Dis *d) { dis_jump_to(d, ir_const(d->ir, (i64)next_pc(d))); }
+void dis_end(Dis *d)
+{
+    Val next = ir_const(d->ir, (i64)next_pc(d));
+
+    ir_gen(d->ir, OP_jump, VAL_NONE, next, VAL_NONE, VAL_NONE, JUMP_ANEW, 0);
+    d->end = true;
+}
 
 /* ---- the loop ---- */
 

@@ -289,6 +289,25 @@ static void check_flags_accrue(void)
     CHECK_EQ(raw, 0x0a);
 }
 
+/* One place in the code, in modes that come in no simple order, until it is hot. */
+static void check_modes_change(void)
+{
+    enum { ROUNDS = 30000 };
+    static const u8 turns[] = {0, 0, 4, 1, 4, 4, 3};
+    static const u8 rounded[] = {2, 2, 2, 3, 3}; /* 2.5, by mode */
+    u64 sum = 0, expected = 0;
+
+    for (u64 i = 0; i < ROUNDS; i++) {
+        u64 mode = turns[i % COUNT(turns)], v;
+
+        __asm__ volatile("fsrm %1\n\tfcvt.l.d %0, %2" : "=r"(v) : "r"(mode), "f"(2.5));
+        sum += v * i;
+        expected += rounded[mode] * i;
+    }
+    set_frm(0);
+    CHECK_EQ(sum, expected);
+}
+
 int main(int argc, char **argv)
 {
     const char *only = argc > 1 ? argv[1] : NULL;
@@ -302,5 +321,6 @@ int main(int argc, char **argv)
             printf("%s %016lx\n", exact[i].name,
                    hash_kind(exact[i].kind, exact[i].fn[0]));
     check_flags_accrue();
+    check_modes_change();
     return check_done("fp_ops");
 }
