@@ -69,11 +69,12 @@ void ir_insn(Ir *ir, u64 pc, u8 len)
     gen_insn(ir, (i32)ir->n_insns++);
 }
 
-/* In a page that may be mapped elsewhere tomorrow? */
+/* In a page that may be mapped elsewhere tomorrow, or where an instruction may lie that
+ * ends in one? */
 static bool is_far(const Ir *ir, ExitKind kind, u64 pc)
 {
     return UNLIKELY(ir->paged) && kind == EXIT_JUMP && ir->n_insns &&
-           (pc ^ ir->insns[0].pc) & PAGE_MASK;
+           ((pc ^ ir->insns[0].pc) & PAGE_MASK || (pc & ~PAGE_MASK) == PAGE_SIZE - 2);
 }
 
 u16 ir_exit(Ir *ir, ExitKind kind, TrapKind trap, u64 pc)
