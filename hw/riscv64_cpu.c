@@ -14,7 +14,7 @@ static u64 board_cycles(void *ctx)
 }
 
 /* stimecmp is behind mip.STIP, which is computed: only the moment has to be noticed. */
-static void board_timer(void *ctx, u32 hart, u64 stimecmp)
+static bool board_timer(void *ctx, u32 hart, u64 stimecmp)
 {
     RiscvCpu *r = ctx;
     u64 when = clint_when(r->clint, stimecmp);
@@ -22,6 +22,7 @@ static void board_timer(void *ctx, u32 hart, u64 stimecmp)
     machine_lock(r->cpu->machine);
     timer_set(r->timer, when ? when : TIMER_OFF);
     machine_unlock(r->cpu->machine);
+    return !when;
 }
 
 static void timer_fire(void *ctx) { cpu_kick(((RiscvCpu *)ctx)->cpu); }

@@ -140,18 +140,11 @@ static i64 call_hsm(SbiCall *c)
 
 /* ---- timer, interrupts between harts ---- */
 
-static void set_timer(SbiCall *c)
-{
-    c->hart->stimecmp = c->arg[0];
-    c->hart->board.timer(c->hart->board.ctx, c->hart->id, c->arg[0]);
-    hart_changed(c->cpu->env);
-}
-
 static i64 call_time(SbiCall *c)
 {
     if (c->function)
         return SBI_NOT_SUPPORTED;
-    set_timer(c);
+    hart_set_stimecmp(c->cpu->env, c->arg[0]);
     return SBI_SUCCESS;
 }
 
@@ -367,7 +360,7 @@ static i64 call_legacy(SbiCall *c, u64 number)
     };
 
     switch (number) {
-    case SET_TIMER: set_timer(c); break;
+    case SET_TIMER: hart_set_stimecmp(c->cpu->env, c->arg[0]); break;
     case PUTCHAR: c->again = !put_byte(c, (u8)c->arg[0]); break;
     case GETCHAR: return legacy_getchar(c);
     case CLEAR_IPI:

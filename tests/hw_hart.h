@@ -17,7 +17,7 @@ typedef struct HartMachine {
 } HartMachine;
 
 static u64 hart_board_time(void *ctx) { return 0; }
-static void hart_board_timer(void *ctx, u32 hart, u64 when) {}
+static bool hart_board_timer(void *ctx, u32 hart, u64 when) { return false; }
 static void hart_board_request(Env *env) { cpu_kick(env->task); }
 static void hart_board_fence_i(Env *env) { cache_fence_i(env->cache); }
 

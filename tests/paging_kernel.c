@@ -465,7 +465,7 @@ static u64 register_read(void *ctx, u64 offset, u32 width)
 static void register_write(void *ctx, u64 offset, u64 value, u32 width) {}
 
 static u64 no_time(void *ctx) { return 0; }
-static void no_timer(void *ctx, u32 hart, u64 when) {}
+static bool no_timer(void *ctx, u32 hart, u64 when) { return false; }
 static void fence_i(Env *env) { cache_fence_i(env->cache); }
 
 static void on_fault(int sig, siginfo_t *info, void *context)

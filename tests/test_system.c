@@ -51,7 +51,7 @@ static void finish_write(void *ctx, u64 offset, u64 value, u32 width)
 /* ---- the board ---- */
 
 static u64 board_time(void *ctx) { return 0; }
-static void board_timer(void *ctx, u32 hart, u64 when) {}
+static bool board_timer(void *ctx, u32 hart, u64 when) { return false; }
 static void board_fence_i(Env *env) { cache_fence_i(env->cache); }
 
 static void on_fault(int sig, siginfo_t *info, void *context)

@@ -67,8 +67,10 @@ enum { PMP_ENTRIES = 16 };
 /* What the board does for a hart. */
 typedef struct HartBoard {
     void *ctx;
-    u64 (*time)(void *ctx);                           /* mtime */
-    void (*timer)(void *ctx, u32 hart, u64 stimecmp); /* stimecmp was written */
+    u64 (*time)(void *ctx); /* mtime */
+    /* stimecmp was written.  True: it has passed, else request is called when it does.
+     */
+    bool (*timer)(void *ctx, u32 hart, u64 stimecmp);
     void (*request)(Env *env); /* look for interrupts soon: exec_request */
     void (*fence_i)(Env *env);
     u64 (*cycles)(void *ctx); /* what mcycle and minstret count; NULL: the host's */
@@ -89,6 +91,7 @@ typedef struct Hart {
     } pmp[PMP_ENTRIES];
     u32 n_pmp;
     bool pmp_on; /* any entry is, even one of no addresses */
+    bool due;    /* stimecmp has passed, as far as the hart has noticed */
     u64 mstatus, medeleg, mideleg, mie, mip, mtvec, mcounteren, mscratch, mepc, mcause,
         mtval, menvcfg, mcountinhibit;
     u64 stvec, scounteren, sscratch, sepc, scause, stval, satp, senvcfg, stimecmp;
@@ -112,7 +115,8 @@ bool hart_init(Hart *h, Env *env, u32 id, Bus *bus, const HartBoard *board);
 void hart_reset(Env *env, u64 pc);
 /* Delivers env->trap (not TRAP_REQUEST) to the guest. */
 void hart_trap(Env *env);
-/* Takes an interrupt that is pending and enabled; false: none is. */
+/* Takes an interrupt that is pending and enabled; false: none is.  To be called when
+ * request was. */
 bool hart_interrupt(Env *env);
 /* Pending and enabled anywhere: does WFI end? */
 bool hart_wakes(const Env *env);
@@ -120,10 +124,12 @@ bool hart_wakes(const Env *env);
 void hart_line(Env *env, u32 irq, bool level);
 /* Sets mip's bit once, for the guest to clear: IRQ_*.  From any thread. */
 void hart_post(Env *env, u32 irq);
-u64 hart_mip(const Hart *h);
+u64 hart_mip(const Hart *h); /* by the clock: what the guest reads */
+void hart_set_stimecmp(Env *env, u64 value);
 /* The instruction at hand raises the exception; from a helper. */
 _Noreturn void hart_raise(Env *env, u32 cause, u64 tval);
-/* Mode, rounding and FS have changed: key_flags, TLB, interrupts follow. */
+/* Mode, tables, FS or interrupts may have changed: key_flags, TLB, interrupts follow.
+ */
 void hart_changed(Env *env);
 
 /* ---- priv_csr.c: for debuggers; the hart stands still ---- */

@@ -127,6 +127,11 @@ static void write_sie(Env *env, u32 number, u64 v)
     set_bits(env, &hart_of(env)->mie, v, hart_of(env)->mideleg);
 }
 
+static void write_mideleg(Env *env, u32 number, u64 v)
+{
+    set_bits(env, &hart_of(env)->mideleg, v, S_IRQS);
+}
+
 /* ---- timers and counters ---- */
 
 /* mcycle and minstret: bits of mcountinhibit that can be set. */
@@ -209,12 +214,8 @@ static u64 read_stimecmp(Env *env, u32 number)
 
 static void write_stimecmp(Env *env, u32 number, u64 value)
 {
-    Hart *h = hart_of(env);
-
     need_stimecmp(env);
-    h->stimecmp = value;
-    h->board.timer(h->board.ctx, h->id, value);
-    hart_changed(env);
+    hart_set_stimecmp(env, value);
 }
 
 static void write_menvcfg(Env *env, u32 number, u64 value)
@@ -353,7 +354,7 @@ static const Csr csrs[] = {
     {0x300, 1, 0, true, 0, read_mstatus, write_mstatus},
     {0x301, 1, 0, false, 0, read_misa, write_nothing},
     {0x302, 1, AT(medeleg), false, 0xb3ff},
-    {0x303, 1, AT(mideleg), true, S_IRQS},
+    {0x303, 1, AT(mideleg), true, 0, NULL, write_mideleg},
     {0x304, 1, AT(mie), true, 0, NULL, write_mie},
     {0x305, 1, AT(mtvec), false, VECTOR},
     {0x306, 1, AT(mcounteren), false, 0xffffffff},
@@ -383,14 +384,23 @@ static const Csr *find(u32 number)
     return NULL;
 }
 
-bool csr_ends_block(u32 number)
+/* CsrUse.what: the number, and above it the entry in the table. */
+enum { ENTRY_SHIFT = 12, NUMBER_MASK = (1 << ENTRY_SHIFT) - 1 };
+
+bool csr_find(u32 number, u32 priv, u32 how, CsrUse *use)
 {
     const Csr *c = find(number);
+    bool writes = how & CSR_WRITES;
 
-    return c && c->ends;
+    if (!c || (number >> 8 & 3) > priv || (writes && number >> 10 == 3))
+        return false;
+    *use = (CsrUse){.what = number | (c - csrs) << ENTRY_SHIFT,
+                    .is_word = c->at && !c->read && !(writes && c->write),
+                    .ends = writes && c->ends};
+    return true;
 }
 
-/* ---- the helper ---- */
+/* ---- the helpers ---- */
 
 static void write_csr(Env *env, const Csr *c, u32 number, u64 value)
 {
@@ -399,29 +409,37 @@ static void write_csr(Env *env, const Csr *c, u32 number, u64 value)
     else
         *word(hart_of(env), c) =
             (*word(hart_of(env), c) & ~c->mask) | (value & c->mask);
-    if (number == 0x303)
-        hart_changed(env);
+}
+
+static u64 changed(u64 old, u64 value, u64 how)
+{
+    return (how & CSR_HOW) == CSR_SWAP  ? value
+           : (how & CSR_HOW) == CSR_SET ? old | value
+                                        : old & ~value;
 }
 
 /* rd = csr, csr = value changed by the instruction's way; how: CSR_SWAP... */
-u64 help_csr(Env *env, u64 number, u64 value, u64 how)
+u64 help_csr(Env *env, u64 what, u64 value, u64 how)
 {
-    Hart *h = hart_of(env);
-    const Csr *c = find((u32)number);
-    bool writes = how & CSR_WRITES;
+    const Csr *c = &csrs[what >> ENTRY_SHIFT];
+    u32 number = what & NUMBER_MASK;
     bool is_ip = number == CSR_MIP || number == CSR_SIP;
-    u64 old = 0, base, now;
+    u64 old = 0;
 
-    need(env, c && (number >> 8 & 3) <= h->priv && !(writes && number >> 10 == 3));
     if (how & CSR_READS || (how & CSR_HOW) != CSR_SWAP || is_ip)
-        old = c->read ? c->read(env, (u32)number) : *word(h, c);
-    if (!writes)
-        return old;
-    base = is_ip ? h->mip : old; /* what lines hold is not written back (3.1.9) */
-    now = (how & CSR_HOW) == CSR_SWAP  ? value
-          : (how & CSR_HOW) == CSR_SET ? base | value
-                                       : base & ~value;
-    write_csr(env, c, (u32)number, now);
+        old = c->read ? c->read(env, number) : *word(hart_of(env), c);
+    if (how & CSR_WRITES) /* what lines hold is not written back (3.1.9) */
+        write_csr(env, c, number, changed(is_ip ? hart_of(env)->mip : old, value, how));
+    return old;
+}
+
+u64 help_csr_word(Env *env, u64 what, u64 value, u64 how)
+{
+    const Csr *c = &csrs[what >> ENTRY_SHIFT];
+    u64 *at = word(hart_of(env), c), old = *at;
+
+    if (how & CSR_WRITES)
+        *at = (old & ~c->mask) | (changed(old, value, how) & c->mask);
     return old;
 }
 

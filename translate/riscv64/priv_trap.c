@@ -29,17 +29,14 @@ static u64 key_of(const Env *env, const Hart *h)
 static void follow_mode(Env *env)
 {
     Hart *h = hart_of(env);
+    const Mmu *m = &h->mmu;
     u32 mode = mmu_mode(h);
+    u64 key = key_of(env, h), space = mode == MMU_M ? 0 : h->satp;
 
-    env->key_flags = key_of(env, h);
-    mmu_enter(env, mode == MMU_M ? 0 : h->satp, mode);
-}
-
-void hart_changed(Env *env)
-{
-    follow_mode(env);
-    if (hart_wakes(env))
-        hart_of(env)->board.request(env);
+    if (env->key_flags == key && m->mode == mode && m->now->id == space && m->now->used)
+        return;
+    env->key_flags = key;
+    mmu_enter(env, space, mode);
 }
 
 /* ---- a hart's state as words ---- */
@@ -106,16 +103,26 @@ void hart_reset(Env *env, u64 pc)
 
 /* ---- interrupts ---- */
 
-u64 hart_mip(const Hart *h)
+static u64 mip(const Hart *h, bool due)
 {
-    u64 mip = h->mip | atomic_load(&h->lines) | atomic_load(&h->posted);
+    u64 bits = h->mip | atomic_load(&h->lines) | atomic_load(&h->posted);
 
-    if (h->menvcfg & ENVCFG_STCE) {
-        mip &= ~(1ull << IRQ_STI);
-        if (h->board.time(h->board.ctx) >= h->stimecmp)
-            mip |= 1ull << IRQ_STI;
-    }
-    return mip;
+    if (h->menvcfg & ENVCFG_STCE)
+        bits = (bits & ~(1ull << IRQ_STI)) | (u64)due << IRQ_STI;
+    return bits;
+}
+
+static bool is_due(const Hart *h) { return h->board.time(h->board.ctx) >= h->stimecmp; }
+
+u64 hart_mip(const Hart *h) { return mip(h, h->menvcfg & ENVCFG_STCE && is_due(h)); }
+
+void hart_set_stimecmp(Env *env, u64 value)
+{
+    Hart *h = hart_of(env);
+
+    h->stimecmp = value;
+    h->due = h->board.timer(h->board.ctx, h->id, value);
+    hart_changed(env);
 }
 
 void hart_line(Env *env, u32 irq, bool level)
@@ -144,10 +151,10 @@ bool hart_wakes(const Env *env)
     return h->mie && hart_mip(h) & h->mie;
 }
 
-/* The interrupts that would be taken now, of one mode. */
+/* The interrupts that would be taken now, of one mode; without asking the clock. */
 static u64 enabled(const Hart *h)
 {
-    u64 pending = hart_mip(h) & h->mie;
+    u64 pending = h->mie ? mip(h, h->due) & h->mie : 0;
     u64 to_m = pending & ~h->mideleg, to_s = pending & h->mideleg;
 
     if (to_m && (h->priv < PRIV_M || h->mstatus & MSTATUS_MIE))
@@ -155,6 +162,13 @@ static u64 enabled(const Hart *h)
     if (to_s && (h->priv < PRIV_S || (h->priv == PRIV_S && h->mstatus & MSTATUS_SIE)))
         return to_s;
     return 0;
+}
+
+void hart_changed(Env *env)
+{
+    follow_mode(env);
+    if (enabled(hart_of(env)))
+        hart_of(env)->board.request(env);
 }
 
 /* ---- entering a handler ---- */
@@ -228,8 +242,11 @@ bool hart_interrupt(Env *env)
 {
     /* by priority (3.1.9) */
     static const u8 order[] = {IRQ_MEI, IRQ_MSI, IRQ_MTI, IRQ_SEI, IRQ_SSI, IRQ_STI};
-    u64 now = enabled(hart_of(env));
+    Hart *h = hart_of(env);
+    u64 now;
 
+    h->due = is_due(h);
+    now = enabled(h);
     for (u32 i = 0; now && i < ARRAY_SIZE(order); i++)
         if (now >> order[i] & 1) {
             enter(env, 1ull << 63 | order[i], 0);

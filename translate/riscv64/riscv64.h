@@ -61,7 +61,7 @@ enum {
     CSR_INSTRET = 0xc02
 };
 
-/* How an instruction uses a CSR: help_csr. */
+/* How an instruction uses a CSR: help_csr, help_csr_word. */
 enum {
     CSR_SWAP = 0,
     CSR_SET = 1,
@@ -70,8 +70,16 @@ enum {
     CSR_READS = 4,
     CSR_WRITES = 8
 };
-/* priv_csr.c: does code after a write of this CSR depend on it? */
-bool csr_ends_block(u32 number);
+
+/* What becomes of it in a whole system. */
+typedef struct CsrUse {
+    i64 what;     /* the helper's first argument */
+    bool is_word; /* nothing but a word: help_csr_word */
+    bool ends;    /* code after it depends on what was written */
+} CsrUse;
+
+/* priv_csr.c: false: there is no such CSR, or it may not be used so in mode priv. */
+bool csr_find(u32 number, u32 priv, u32 how, CsrUse *use);
 
 /* fcsr as the guest sees it, for signal frames; outside generated code only. */
 u32 riscv64_fcsr(const Env *env);
