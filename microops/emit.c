@@ -388,10 +388,11 @@ bool emit_block(EmitTask *t)
     e->cold = (EmitBuf){e->cold_bytes, 0, COLD_SIZE, true};
     e->o = &e->hot;
     e->in_rax = VAL_NONE;
+    e->steady = t->near ? emit_steady(t->ir) : 0;
     if (e->memo_of != t->set)
         memset(e->memo, 0, sizeof e->memo);
     e->memo_of = t->set;
-    t->n_exits = 0;
+    t->n_exits = t->n_apart = 0;
     if (t->at + 4096 > t->limit)
         return false;
     find_spares(e);
@@ -402,6 +403,8 @@ bool emit_block(EmitTask *t)
     t->hot_end = cold_start = e->hot.at;
     memcpy(e->hot.bytes + cold_start, e->cold.bytes, e->cold.at);
     e->hot.at += e->cold.at;
+    for (u32 i = 0; i < t->n_apart; i++)
+        t->apart[i].at += cold_start;
     resolve(e, cold_start);
     t->end = e->hot.at;
     if (!e->full)

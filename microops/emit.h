@@ -44,6 +44,19 @@ typedef struct Memo {
 
 enum { MEMO_BITS = 11 };
 
+enum { RUN_MOST = 16 };
+
+/* Loads or stores one after the other by the same register, looked up as one: rax is
+ * the host's address of the lowest. */
+typedef struct Run {
+    u32 left;         /* accesses to come; 0: no run */
+    u32 n, first;     /* how many, and the first one's op */
+    i32 low, span;    /* from the register; bytes */
+    u32 fix;          /* of the jump to its cold part */
+    u32 begin;        /* of its accesses, in the hot part */
+    u32 at[RUN_MOST]; /* each one's place there */
+} Run;
+
 typedef struct Emit {
     EmitTask *t;
     const Ir *ir;
@@ -51,7 +64,9 @@ typedef struct Emit {
     const StencilSet *set;
     EmitBuf hot, cold, *o;
     u32 n_fixes;
-    u32 op;     /* index of the op at hand */
+    u32 op; /* index of the op at hand */
+    Run run;
+    u32 steady; /* registers whose pages are looked up in their near slots */
     Val in_rax; /* temp that the last op left in rax, or VAL_NONE */
     bool full;
     /* kept from block to block */
@@ -189,12 +204,19 @@ i32 slot_of(Val v);
 void store_arg(Emit *e, Val v, u8 class, u32 k);
 /* The registers of a plan that call thunks do not know. */
 void spill_plan(Emit *e, bool load);
+/* A load or store at register a + imm; keep: rax outlives it. */
+void emit_access(Emit *e, const Op *op, u8 a, i32 imm, bool keep);
 /* An op that computes a value or touches memory. */
 void emit_value(Emit *e, const Op *op);
 
 /* ---- emit_mmu.c ---- */
 
-/* rax = the host address that op's access goes to; rcx and rdx are lost. */
-void emit_host_address(Emit *e, const Op *op);
+/* rax and the number returned give the host address that op's access goes to; rcx and
+ * rdx are lost. */
+i32 emit_host_address(Emit *e, const Op *op);
+/* An access of a run has been put down. */
+void emit_run_on(Emit *e);
+/* The integer globals that stay in a page for long, as a set. */
+u32 emit_steady(const Ir *ir);
 
 #endif

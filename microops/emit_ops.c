@@ -403,16 +403,13 @@ static u8 use_address(Emit *e, const Op *op, i32 *imm)
     *imm = op->imm;
     if (!is_behind_mmu(e, op))
         return use_r(e, op->in[0], HOST_RAX);
-    emit_host_address(e, op);
-    *imm = 0;
+    *imm = emit_host_address(e, op);
     return HOST_RAX;
 }
 
-static void emit_load(Emit *e, const Op *op)
+/* keep: rax is the address of others too. */
+static void emit_load(Emit *e, const Op *op, u8 a, i32 imm, bool keep)
 {
-    i32 imm;
-    u8 a = use_address(e, op, &imm);
-
     if (op_desc[op->op].out == CLS_F) {
         u8 d = out_f(e, op->out);
 
@@ -421,22 +418,38 @@ static void emit_load(Emit *e, const Op *op)
     } else {
         u8 d = out_r(e, op->out);
 
+        d = keep && d == HOST_RAX ? HOST_RCX : d;
         put2(e, op->op, FORM_rri, d, a, imm);
         store_r(e, d, op->out);
     }
 }
 
-static void emit_store(Emit *e, const Op *op)
+static void emit_store(Emit *e, const Op *op, u8 a, i32 imm)
 {
-    i32 imm;
-    u8 a = use_address(e, op, &imm);
-
     if (op_desc[op->op].in[1] == CLS_F)
         put2(e, op->op, FORM_sfi, a, use_f(e, op->in[1], HOST_X0), imm);
     else if (val_is_const(op->in[1]) && ir_value(e->ir, op->in[1]) == 0)
         put1(e, op->op, FORM_szi, a, imm);
     else
         put2(e, op->op, FORM_sri, a, use_r(e, op->in[1], HOST_RCX), imm);
+}
+
+void emit_access(Emit *e, const Op *op, u8 a, i32 imm, bool keep)
+{
+    if (op_desc[op->op].flags & STORE)
+        emit_store(e, op, a, imm);
+    else
+        emit_load(e, op, a, imm, keep);
+}
+
+static void emit_memory(Emit *e, const Op *op)
+{
+    i32 imm;
+    u8 a = use_address(e, op, &imm);
+
+    emit_access(e, op, a, imm, e->run.left);
+    if (e->run.left)
+        emit_run_on(e);
 }
 
 /* ---- floating point ---- */
@@ -596,10 +609,8 @@ void emit_value(Emit *e, const Op *op)
 {
     const OpDesc *desc = &op_desc[op->op];
 
-    if (desc->has_imm && desc->out != CLS_NONE)
-        emit_load(e, op);
-    else if (desc->has_imm)
-        emit_store(e, op);
+    if (desc->has_imm)
+        emit_memory(e, op);
     else if (desc->out == CLS_R && desc->in[0] == CLS_R)
         desc->n_in == 1 ? emit_r_r(e, op) : emit_r_rr(e, op);
     else

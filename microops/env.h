@@ -56,10 +56,18 @@ typedef struct TlbEntry {
 } TlbEntry;
 
 #define TLB_NONE (~0ull)
-/* With the site of a TLB miss: the near page was missed, and is to be another; it is
- * for a load and a store in one. */
-#define MISS_NEAR   (1ull << 62)
+/* With the site of a TLB miss: it is for a load and a store in one; the page is to be
+ * the near one of the slot in the bits from MISS_SLOT. */
 #define MISS_ATOMIC (1ull << 61)
+#define MISS_NEAR   (1ull << 62)
+enum { MISS_SLOT = 32 };
+
+/* The last page that a guest register was a pointer into, for reading and for writing:
+ * looked up without a search.  An empty slot stands for a page where nothing is, at
+ * host address 0; so an access to it ends in a host fault. */
+enum { NEAR_SLOTS = 64 };
+#define NEAR_NONE (1ull << 62)
+static inline u32 near_slot(u32 global, bool write) { return global * 2 + write; }
 
 /* What the guest read from clocks: a block that is run twice reads the same. */
 typedef struct ClockTape {
@@ -93,9 +101,8 @@ typedef struct Env {
     u64 entered, jumps; /* blocks and indirect jumps run; only while counted */
     TlbEntry *tlb;      /* of the mode the CPU is in */
     u64 tlb_mask;       /* its size less one entry, in bytes */
-    /* The page of the stack, as TlbEntry has it: looked up without a search. */
-    u64 near_read, near_write, near_addend;
-    u64 jump_tag; /* system: what pcs in the jump cache are XOR-ed with */
+    u64 jump_tag;       /* system: what pcs in the jump cache are XOR-ed with */
+    u64 near_page[NEAR_SLOTS], near_host[NEAR_SLOTS]; /* guest's and host's address */
 
     /* Not seen by stencils. */
     Trap trap;

@@ -438,6 +438,11 @@ enum {
     EXIT_FAULT = 0x7fffffff, /* Env.trap is set */
 };
 
+/* Code of an instruction that stands apart from the rest of it. */
+typedef struct EmitApart {
+    u32 at, insn;
+} EmitApart;
+
 typedef struct EmitTask {
     struct Emit *emitter; /* emit's own, made at its first block; freed with free() */
     const Ir *ir;
@@ -453,6 +458,7 @@ typedef struct EmitTask {
     u64 head_pc;     /* exits to this pc jump to the block's own body */
     bool loops;      /* head_pc counts */
     bool mmu;        /* guest addresses go through Env.tlb; gs has base 0 */
+    bool near;       /* mmu: it pays to look for near pages */
     bool budgeted;   /* take the instructions from Env.budget; leave with EXIT_BUDGET */
     bool statistics; /* count in Env.entered and Env.jumps */
     i32 tally; /* 0, or where runs and rounds are counted: u64s, from ENV_BIAS... */
@@ -468,7 +474,9 @@ typedef struct EmitTask {
     u32 n_exits;
     EmitExit exits[IR_EXITS];
     u32 insn_at[IR_INSNS]; /* where each guest instruction begins */
-    u32 *op_at;            /* where each op begins; IR_OPS + 1 of them */
+    u32 n_apart;           /* instructions that stand out of line as well */
+    EmitApart apart[IR_INSNS];
+    u32 *op_at; /* where each op begins; IR_OPS + 1 of them */
 } EmitTask;
 
 /* False: the code would not fit below limit (nothing is kept). */

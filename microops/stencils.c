@@ -146,24 +146,6 @@ JUMP(jump_tag, ^ ENV->jump_tag)
             hole_next();                                                               \
         }                                                                              \
     }
-/* The page must be the one that is near, and the access aligned. */
-#define NEAR(name, field, size)                                                        \
-    void name##__x__(void);                                                            \
-    void name##__x__(void)                                                             \
-    {                                                                                  \
-        IN_RAX;                                                                        \
-        if (UNLIKELY(ENV->field != (a & (PAGE_MASK | (size - 1))))) {                  \
-            __asm__ volatile("" : : "a"(a));                                           \
-            hole_exit();                                                               \
-        } else {                                                                       \
-            a += ENV->near_addend;                                                     \
-            __asm__ volatile("" : : "a"(a));                                           \
-            hole_next();                                                               \
-        }                                                                              \
-    }
-NEAR(near_r1, near_read, 1) NEAR(near_r2, near_read, 2) NEAR(near_r4, near_read, 4)
-NEAR(near_r8, near_read, 8) NEAR(near_w1, near_write, 1) NEAR(near_w2, near_write, 2)
-NEAR(near_w4, near_write, 4) NEAR(near_w8, near_write, 8)
 TLB(tlb_r1, read, 1) TLB(tlb_r2, read, 2) TLB(tlb_r4, read, 4) TLB(tlb_r8, read, 8)
 TLB(tlb_w1, write, 1) TLB(tlb_w2, write, 2) TLB(tlb_w4, write, 4) TLB(tlb_w8, write, 8)
 

@@ -188,23 +188,15 @@ PLAIN(at, run->pc = s->pc)
     }
 JUMP(jump, 0)
 JUMP(jump_tag, reg_env->jump_tag)
-#define step_insn    NULL
-#define step_tlb_r1  NULL
-#define step_tlb_r2  NULL
-#define step_tlb_r4  NULL
-#define step_tlb_r8  NULL
-#define step_tlb_w1  NULL
-#define step_tlb_w2  NULL
-#define step_tlb_w4  NULL
-#define step_tlb_w8  NULL
-#define step_near_r1 NULL
-#define step_near_r2 NULL
-#define step_near_r4 NULL
-#define step_near_r8 NULL
-#define step_near_w1 NULL
-#define step_near_w2 NULL
-#define step_near_w4 NULL
-#define step_near_w8 NULL
+#define step_insn   NULL
+#define step_tlb_r1 NULL
+#define step_tlb_r2 NULL
+#define step_tlb_r4 NULL
+#define step_tlb_r8 NULL
+#define step_tlb_w1 NULL
+#define step_tlb_w2 NULL
+#define step_tlb_w4 NULL
+#define step_tlb_w8 NULL
 
 /* The functions of each op: NAME; and NAME_mmu, or where there is one NAME_k. */
 #define SECOND(n, fl, other) (fl) & FAULT ? step_##n##_mmu : (other)

@@ -49,7 +49,12 @@ static void flush(Tlb *t)
         clear(t);
 }
 
-static void forget_near(Env *env) { env->near_read = env->near_write = TLB_NONE; }
+static void forget_near(Env *env)
+{
+    for (u32 i = 0; i < NEAR_SLOTS; i++)
+        env->near_page[i] = NEAR_NONE;
+    memset(env->near_host, 0, sizeof env->near_host);
+}
 
 /* Env's view of the mode's table. */
 static void show(Env *env)
@@ -381,8 +386,9 @@ u64 mmu_reach(Env *env, u64 addr, u64 value, u32 size, MmuAccess access)
     return (u64)(uintptr_t)host;
 }
 
-/* mmu_reach, whose page becomes the near one. */
-static u64 reach_near(Env *env, u64 addr, u64 value, u32 size, MmuAccess access)
+/* mmu_reach, whose page becomes the near one in a slot. */
+static u64 reach_near(Env *env, u64 addr, u64 value, u32 slot, u32 size,
+                      MmuAccess access)
 {
     const TlbEntry *e = env_tlb(env, addr, size, access == MMU_WRITE);
     u64 host = e ? addr + e->addend : mmu_reach(env, addr, value, size, access);
@@ -390,9 +396,8 @@ static u64 reach_near(Env *env, u64 addr, u64 value, u32 size, MmuAccess access)
     if (!e)
         e = env_tlb(env, addr, size, access == MMU_WRITE);
     if (e) {
-        env->near_read = e->read;
-        env->near_write = e->write;
-        env->near_addend = e->addend;
+        env->near_page[slot] = addr & PAGE_MASK;
+        env->near_host[slot] = (addr & PAGE_MASK) + e->addend;
     }
     return host;
 }
@@ -402,9 +407,10 @@ static u64 serve_miss(Env *env, u64 addr, u64 value, u64 c, u32 size, MmuAccess 
 {
     u64 host;
 
-    env->mmu->site = c & ~(MISS_NEAR | MISS_ATOMIC);
+    env->mmu->site = (u32)c;
     env->mmu->atomic = c & MISS_ATOMIC;
-    host = c & MISS_NEAR ? reach_near(env, addr, value, size, access)
+    host = c & MISS_NEAR ? reach_near(env, addr, value,
+                                      c >> MISS_SLOT & (NEAR_SLOTS - 1), size, access)
                          : mmu_reach(env, addr, value, size, access);
     env->mmu->site = 0;
     env->mmu->atomic = false;

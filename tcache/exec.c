@@ -613,6 +613,13 @@ bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info)
            info->si_code == SEGV_ACCERR && space_flags(c->space, addr) & PAGE_WRITE;
 }
 
+/* An access by an empty near slot (env.h): to be made again without one. */
+static bool empty_near(const Cache *c, int sig, const siginfo_t *info, bool helper)
+{
+    return c->options.system && sig == SIGSEGV && !helper &&
+           (u64)(uintptr_t)info->si_addr < PAGE_SIZE;
+}
+
 /* A write to a page of ours to watch: drop its code, and go on or step over it. */
 static bool watched_write(Cache *c, Env *env, const Tb *tb, const siginfo_t *info)
 {
@@ -675,7 +682,10 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     if (!helper)
         sync_globals(c, env, tb, context);
     canon_apply(env->g, due);
-    if (sig == SIGSEGV && write && watched_write(c, env, tb, info)) {
+    if (empty_near(c, sig, info, helper)) {
+        env->trap.kind = TRAP_NONE;
+        env->thread->step_pc = env->pc;
+    } else if (sig == SIGSEGV && write && watched_write(c, env, tb, info)) {
         if (env->thread->step_pc == ~0ull) /* not into its own block: go on */
             return true;
     } else {

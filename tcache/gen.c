@@ -266,7 +266,7 @@ static bool room_for_block(const Cache *c)
 {
     return c->at + CODE_MARGIN < c->size && c->n_tbs < c->max_tbs &&
            c->n_exits + IR_EXITS < c->max_exits && c->n_refs + 64 < c->max_refs &&
-           c->n_maps + IR_INSNS * 8 < c->max_maps && c->n_plans < MAX_PLANS;
+           c->n_maps + IR_INSNS * 16 < c->max_maps && c->n_plans < MAX_PLANS;
 }
 
 bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
@@ -290,6 +290,7 @@ bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
     t->budgeted = c->options.budget;
     t->statistics = c->timed;
     t->mmu = c->options.system;
+    t->near = t->mmu && tb->trace;
     t->loops = tb->loops;
     t->head_pc = tb->pc;
     t->check_len = check;

@@ -245,6 +245,8 @@ void tb_page_add(Cache *c, u32 tb, u64 page)
 
 /* ---- host offset -> guest pc ---- */
 
+enum { NOT_APART = UINT32_MAX };
+
 static void map_put(Cache *c, u64 v)
 {
     for (; v >= 128; v >>= 7)
@@ -272,6 +274,13 @@ void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir)
     u64 pc = tb->pc;
 
     tb->map = c->n_maps;
+    map_put(c, t->n_apart);
+    for (u32 i = 0; i < t->n_apart; i++) {
+        map_put(c, t->apart[i].at - at);
+        map_put(c, t->apart[i].insn);
+        at = t->apart[i].at;
+    }
+    at = tb->code;
     for (u32 i = 0; i < ir->n_insns; i++) {
         i64 step = (i64)(ir->insns[i].pc - pc);
         Canon due = ir->insns[i].canon;
@@ -288,13 +297,29 @@ void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir)
     }
 }
 
+/* Reads the list of what stands apart.  Which instruction an offset in there belongs
+ * to; NOT_APART: it is not there. */
+static u32 find_apart(const Tb *tb, u32 offset, const u8 **p)
+{
+    u32 n = (u32)map_get(p), at = tb->code, found = NOT_APART;
+
+    while (n--) {
+        u32 insn;
+
+        at += (u32)map_get(p);
+        insn = (u32)map_get(p);
+        if (at <= offset)
+            found = insn;
+    }
+    return found;
+}
+
 u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
 {
     const u8 *p = c->maps + tb->map;
-    u32 at = tb->code;
+    u32 at = tb->code, begun = 0;
+    u32 apart = find_apart(tb, offset, &p);
     u64 here = tb->pc;
-
-    u32 begun = 0;
 
     *pc = tb->pc;
     *due = (Canon){0, 0};
@@ -309,7 +334,7 @@ u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
             now.s = map_get(&p);
         }
         here += (step >> 2) ^ -(step >> 1 & 1);
-        if (at > offset)
+        if (apart == NOT_APART ? at > offset : i > apart)
             break;
         *pc = here;
         *due = now;

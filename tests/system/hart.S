@@ -165,6 +165,41 @@ _start:
         csrr    t2, mcycle
         bgeu    t1, t2, fail
 
+        # ---- nothing there, where an emptied near slot says so ----
+        step    25
+        li      s10, 5
+        li      s9, 40
+1:      la      t0, pages
+        jal     load_there
+        sfence.vma
+        li      t0, 1 << 62
+        li      t1, 7
+        jal     load_there
+        same    t1, 7
+        csrr    t2, mtval
+        addi    t1, t0, 16
+        bne     t1, t2, fail
+        addi    s9, s9, -1
+        bnez    s9, 1b
+
+        # ---- stores one after the other, in two pages, then in one's own ----
+        step    26
+        li      s9, 40
+        li      s7, 0
+1:      la      t0, pages + 4096
+        li      t1, 3
+        bgtu    s9, t1, 2f
+        la      t0, beside_code
+2:      jal     store_two
+        ld      t1, -8(t0)
+        ld      t2, 0(t0)
+        bne     t1, s9, fail
+        bne     t2, s9, fail
+        addi    s9, s9, -1
+        bnez    s9, 1b
+        same    s7, 40
+        li      s7, 0
+
         # ---- page tables: pages at VA, a superpage of RAM at its own address ----
         step    8
         la      t0, root
@@ -488,7 +523,7 @@ after_user:
         bnez    s9, 6b
 
         # ---- across two pages that are no neighbours in memory ----
-        step    22
+        step    27
         la      t0, leaves
         la      t1, pages + 2 * 4096
         srli    t1, t1, 2
@@ -633,6 +668,10 @@ fp_round:                               # 2.5 as an integer
         fcvt.l.d t0, fa0
         ret
 
+load_there:
+        ld      t1, 16(t0)
+        ret
+
         .balign 4096
         .option push
         .option norvc
@@ -655,6 +694,15 @@ code_two:
         li      a0, 2
         ret
         .option pop
+        .balign 4096
+        .skip   4096
+beside_code:
+        .dword  0
+store_two:
+        sd      s9, -8(t0)
+        sd      s9, 0(t0)
+        addi    s7, s7, 1
+        ret
         .balign 4096
 user_code:
         ecall
