@@ -251,13 +251,44 @@ static void make_border(Maker *m, Item *item, u8 a, u8 t, u8 d)
     }
 }
 
+/* lb lh lw ld lbu lhu lwu flw fld, sb sh sw sd fsw fsd */
+static const u32 loads[] = {0x0003, 0x1003, 0x2003, 0x3003, 0x4003,
+                            0x5003, 0x6003, 0x2007, 0x3007};
+static const u32 stores[] = {0x0023, 0x1023, 0x2023, 0x3023, 0x2027, 0x3027};
+
+/* Loads or stores by one register, in one page or two, as functions begin and end. */
+static void make_run(Maker *m, Item *item)
+{
+    u8 base = chance(m, 50) ? GP : pick_out(m);
+    bool store = chance(m, 50);
+    i32 low = m->faulty ? -40 : 0, at = m->faulty ? 0 : 64;
+
+    base = base ? base : 6;
+    if (base != GP)
+        add(item, enc_i(E_ADDI, base, GP, at + (i32)below(m, 1900)));
+    if (base != GP && chance(m, 50))
+        add(item, enc_i(E_ADDI, base, base, 2032));
+    for (u32 n = 2 + below(m, 5); n; n--) {
+        i32 offset = low + 8 * (i32)below(m, 10);
+        u8 rd = pick_out(m);
+
+        offset += chance(m, 10) ? (i32)below(m, 8) : 0;
+        if (store)
+            add(item, enc_s(stores[below(m, ARRAY_SIZE(stores))], base,
+                            pick_register(m), offset));
+        else
+            add(item, enc_i(loads[below(m, ARRAY_SIZE(loads))],
+                            rd == base && n > 1 ? 0 : rd, base, offset));
+    }
+}
+
 /* What the passes look for, spelt as compilers spell it. */
 void make_idiom(Maker *m, Item *item)
 {
     u8 a = pick_register(m), t = pick_out(m), u = pick_out(m), d = pick_out(m);
     u32 n = below(m, 31) + 1;
 
-    switch (below(m, 10)) {
+    switch (below(m, 12)) {
     case 0: /* zero or sign extension */
         n = (u32[]){32, 48, 56}[below(m, 3)];
         add(item, enc_i(E_SLLI, t, a, (i32)n));
@@ -295,6 +326,8 @@ void make_idiom(Maker *m, Item *item)
         break;
     case 7:
     case 8: make_border(m, item, a, t, d); break;
+    case 9:
+    case 10: make_run(m, item); break;
     default: /* registers anew */
         add(item, enc_i(E_LD, t, TP, POOL_OFFSET + 8 * (i32)below(m, POOL_SIZE)));
         add(item, enc_i(E_FLD, u, TP, POOL_OFFSET + 8 * (i32)below(m, POOL_SIZE)));
@@ -323,10 +356,6 @@ static const u32 illegal[] = {
     0x9002,                 /* c.ebreak */
 };
 
-/* lb lh lw ld lbu lhu lwu flw fld, sb sh sw sd fsw fsd */
-static const u32 loads[] = {0x0003, 0x1003, 0x2003, 0x3003, 0x4003,
-                            0x5003, 0x6003, 0x2007, 0x3007};
-static const u32 stores[] = {0x0023, 0x1023, 0x2023, 0x3023, 0x2027, 0x3027};
 /* amoadd.w, amoswap.d, amomaxu.d */
 static const u32 atomics[] = {0x0000202f, 0x0800302f, 0xe000302f};
 

@@ -166,7 +166,7 @@ _start:
         bgeu    t1, t2, fail
 
         # ---- nothing there, where an emptied near slot says so ----
-        step    25
+        step    30
         li      s10, 5
         li      s9, 40
 1:      la      t0, pages
@@ -183,7 +183,7 @@ _start:
         bnez    s9, 1b
 
         # ---- stores one after the other, in two pages, then in one's own ----
-        step    26
+        step    31
         li      s9, 40
         li      s7, 0
 1:      la      t0, pages + 4096
@@ -451,7 +451,7 @@ after_user:
         csrs    sstatus, t0
 
         # ---- floating point's CSRs: what is written, what is computed ----
-        step    25
+        step    32
         li      s10, -1
         li      t0, -1
         csrw    fcsr, t0
