@@ -140,8 +140,9 @@ void cpu_call(Cpu *from, u64 cpus, void (*f)(Cpu *cpu, void *arg), void *arg)
 /* ---- waiting for interrupts ---- */
 
 /* WFI ends at once while an interrupt is pending that is not taken: firmware with
- * interrupts off waits so for long.  After so many such WFIs in a row each lasts. */
-enum { WFI_IN_VAIN = 64, WFI_IN_VAIN_NS = 100000 };
+ * interrupts off waits so for long.  After so many such WFIs in a row each lasts until
+ * somebody kicks, or for so long. */
+enum { WFI_IN_VAIN = 64, WFI_IN_VAIN_NS = 20000000 };
 
 static void wait_for_interrupt(Cpu *cpu)
 {

@@ -86,10 +86,14 @@ static u64 clint_read(Device *d, u64 offset, u32 width)
     return width == 4 ? (u32)v : v;
 }
 
+/* A hart that is interrupted again may have waited for that, with the first still
+ * pending. */
 static void write_msip(Clint *c, u64 i, bool level)
 {
     if (i >= c->device.machine->n_cpus)
         return;
+    if (level && c->hart[i].msip)
+        cpu_kick(c->hart[i].cpu);
     c->hart[i].msip = level;
     hart_line(c->hart[i].cpu->env, IRQ_MSI, level);
 }
