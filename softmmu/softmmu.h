@@ -98,14 +98,16 @@ bool bus_write(const Bus *b, u64 phys, u32 width, u64 value);
 /* ---- tlb.c: the virtual addresses of a hart ---- */
 
 enum { MMU_MODES = 4, MMU_SPACES = 8, MMU_CODE_PAGES = 256, MMU_NO_DEVICE = -1 };
+enum { MMU_TAG_PAGES = 2048 };
 
 typedef enum MmuAccess { MMU_READ, MMU_WRITE, MMU_FETCH } MmuAccess;
 
 /* What the guest's tables say of one address. */
 typedef struct MmuPage {
-    u64 phys;  /* of the address itself */
-    u64 size;  /* bytes that one entry of the tables maps */
-    u8 rights; /* PAGE_READ, PAGE_WRITE, PAGE_EXEC: without asking the tables again */
+    u64 phys;    /* of the address itself */
+    u64 size;    /* bytes that one entry of the tables maps */
+    u8 rights;   /* PAGE_READ, PAGE_WRITE, PAGE_EXEC: without asking the tables again */
+    bool global; /* the same in all address spaces */
 } MmuPage;
 
 /* The guest's: false: refused, env->trap says why. */
@@ -117,13 +119,19 @@ typedef struct Tlb {
     u32 pushed_out; /* entries, by others, since it has this size */
 } Tlb;
 
+/* What pcs are marked with in the jump cache while they mean the same. */
+typedef struct MmuTag {
+    u64 tag; /* 0: none yet */
+    /* Pages that code was looked up in since: between these, and a set that may have
+     * too many, by hash. */
+    u64 low, high, code[MMU_TAG_PAGES / 64];
+} MmuTag;
+
 /* One of the guest's address spaces, kept while others are in use. */
 typedef struct MmuSpace {
-    u64 id;             /* the guest's name of it */
+    u64 id;             /* the guest's name of it; 0: untranslated, or a mode's own */
     u64 used;           /* when last; 0: never */
-    u64 tag;            /* of its pcs in the jump cache; 0: none yet */
-    u64 code[8];        /* pages that code was looked up in since it got the tag: a set
-                           that may have too many, by hash */
+    MmuTag tag;         /* of its own code */
     Tlb tlb[MMU_MODES]; /* of the guest's modes, which differ in rights or tables */
 } MmuSpace;
 
@@ -140,6 +148,8 @@ typedef struct Mmu {
     /* The guest's tables were marked (A, D) at this host address; NULL: nobody asks. */
     void (*marked)(Env *env, u64 *at, u64 before);
     MmuSpace space[MMU_SPACES], *now;
+    MmuTag global;              /* of code that is the same in all spaces */
+    bool all_global[MMU_MODES]; /* this mode has run no other since the last flush */
     MmuCode code[MMU_CODE_PAGES];
     u32 mode;
     u64 last_tag, key_factor; /* secrets: see new_tag */

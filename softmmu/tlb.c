@@ -111,16 +111,35 @@ static u64 new_tag(Mmu *m)
     return (x ^ x >> 31) | 1;
 }
 
-/* The space at hand has a tag, and Env knows it; lowest bit: as in a pc. */
+/* A kernel's code is in all spaces: what is known of it outlasts its switching them. */
+static MmuTag *tag_now(Mmu *m)
+{
+    return m->now->id && m->all_global[m->mode] ? &m->global : &m->now->tag;
+}
+
+/* The code at hand has a tag, and Env knows it; lowest bit: as in a pc. */
 static void retag(Env *env)
 {
-    MmuSpace *s = env->mmu->now;
+    MmuTag *t = tag_now(env->mmu);
 
-    if (!s->tag) {
-        s->tag = new_tag(env->mmu);
-        memset(s->code, 0, sizeof s->code);
-    }
-    env->jump_tag = (s->tag ^ (env->key_flags + 1) * env->mmu->key_factor) & ~1ull;
+    if (!t->tag)
+        *t = (MmuTag){.tag = new_tag(env->mmu), .low = ~0ull};
+    env->jump_tag = (t->tag ^ (env->key_flags + 1) * env->mmu->key_factor) & ~1ull;
+}
+
+static u64 code_bit(u64 pc) { return pc >> PAGE_BITS & (MMU_TAG_PAGES - 1); }
+
+static bool knows_code(const MmuTag *t, u64 pc)
+{
+    return pc >= t->low && pc <= t->high &&
+           t->code[code_bit(pc) / 64] >> code_bit(pc) % 64 & 1;
+}
+
+static void note_code(MmuTag *t, u64 pc)
+{
+    t->low = MIN(t->low, pc & PAGE_MASK);
+    t->high = MAX(t->high, pc | ~PAGE_MASK);
+    t->code[code_bit(pc) / 64] |= 1ull << code_bit(pc) % 64;
 }
 
 /* ---- entering ---- */
@@ -141,7 +160,7 @@ static MmuSpace *find_space(Mmu *m, u64 id)
     for (u32 i = 0; i < MMU_MODES; i++)
         flush(&oldest->tlb[i]);
     oldest->id = id;
-    oldest->tag = 0;
+    oldest->tag.tag = 0;
     return oldest;
 }
 
@@ -163,7 +182,14 @@ static void flush_space(MmuSpace *s)
 {
     for (u32 i = 0; i < MMU_MODES; i++)
         flush(&s->tlb[i]);
-    s->tag = 0;
+    s->tag.tag = 0;
+}
+
+static void flush_global(Mmu *m)
+{
+    m->global.tag = 0;
+    for (u32 i = 0; i < MMU_MODES; i++)
+        m->all_global[i] = true;
 }
 
 void mmu_flush_spaces(Env *env, u64 bits, u64 mask)
@@ -173,6 +199,8 @@ void mmu_flush_spaces(Env *env, u64 bits, u64 mask)
     for (u32 i = 0; i < MMU_SPACES; i++)
         if (m->space[i].used && (m->space[i].id & mask) == bits)
             flush_space(&m->space[i]);
+    if (!mask)
+        flush_global(m);
     m->flushes++;
     retag(env);
     show(env);
@@ -189,13 +217,6 @@ static TlbEntry *slot(Tlb *t, u64 addr)
     return &t->entry[addr >> PAGE_BITS & (entries_of(t) - 1)];
 }
 
-static u64 code_bit(u64 pc) { return pc >> PAGE_BITS & 511; }
-
-static bool knows_code(const MmuSpace *s, u64 pc)
-{
-    return s->code[code_bit(pc) / 64] >> code_bit(pc) % 64 & 1;
-}
-
 static void flush_page(MmuSpace *s, u64 addr)
 {
     for (u32 i = 0; i < MMU_MODES; i++) {
@@ -203,8 +224,8 @@ static void flush_page(MmuSpace *s, u64 addr)
 
         e->read = e->write = TLB_NONE;
     }
-    if (knows_code(s, addr))
-        s->tag = 0;
+    if (knows_code(&s->tag, addr))
+        s->tag.tag = 0;
 }
 
 void mmu_flush_page(Env *env, u64 addr, u64 bits, u64 mask)
@@ -219,6 +240,8 @@ void mmu_flush_page(Env *env, u64 addr, u64 bits, u64 mask)
     for (u32 i = 0; i < MMU_SPACES; i++)
         if (m->space[i].used && (m->space[i].id & mask) == bits)
             flush_page(&m->space[i], addr);
+    if (!mask && knows_code(&m->global, addr))
+        m->global.tag = 0;
     forget_near(env);
     retag(env);
 }
@@ -245,17 +268,20 @@ bool mmu_code(Env *env, u64 pc, u64 *phys)
 {
     Mmu *m = env->mmu;
     MmuCode *c = &m->code[pc >> PAGE_BITS & (MMU_CODE_PAGES - 1)];
-    u64 page = (pc & PAGE_MASK) ^ env->jump_tag;
     MmuPage found;
 
-    if (c->pc != page) {
+    if (c->pc != ((pc & PAGE_MASK) ^ env->jump_tag)) {
         m->code_walks++;
         if (!m->walk(env, pc, MMU_FETCH, &found))
             return false;
         if (found.size > PAGE_SIZE)
             note_large(m, pc, found.size);
-        *c = (MmuCode){page, found.phys & PAGE_MASK};
-        m->now->code[code_bit(pc) / 64] |= 1ull << code_bit(pc) % 64;
+        if (!found.global && m->all_global[m->mode]) {
+            m->all_global[m->mode] = false;
+            retag(env);
+        }
+        *c = (MmuCode){(pc & PAGE_MASK) ^ env->jump_tag, found.phys & PAGE_MASK};
+        note_code(tag_now(m), pc);
     }
     *phys = c->phys | (pc & ~PAGE_MASK);
     return true;

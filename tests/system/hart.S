@@ -8,6 +8,7 @@
         .set PTE_W, 4
         .set PTE_X, 8
         .set PTE_U, 16
+        .set PTE_G, 32
         .set PTE_A, 64
         .set PTE_D, 128
 
@@ -573,6 +574,93 @@ after_user:
         andi    t1, t1, PTE_A
         same    t1, PTE_A
 
+        # ---- two spaces, whose global pages are the same ----
+        .macro enter root, asid
+        la      t0, \root
+        srli    t0, t0, 12
+        li      t1, 8 << 60 | \asid << 44
+        or      t0, t0, t1
+        csrw    satp, t0
+        .endm
+        .macro map tables, number, page, rights
+        la      t0, \tables
+        la      t1, \page
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V | PTE_R | PTE_X | PTE_A | \rights
+        sd      t1, 8 * \number(t0)
+        .endm
+        .macro runs address, result
+        li      t0, \address
+        jalr    t0
+        same    a0, \result
+        .endm
+        step    29
+        la      t0, root
+        la      t2, root_two
+        ld      t1, 16(t0)
+        ori     t1, t1, PTE_G
+        sd      t1, 16(t0)              # RAM is global
+        sd      t1, 16(t2)
+        la      t1, middle_two
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V
+        sd      t1, 0(t2)
+        la      t0, middle_two
+        la      t1, leaves_two
+        srli    t1, t1, 2
+        ori     t1, t1, PTE_V
+        sd      t1, 0(t0)
+        map     leaves, 11, code_one, PTE_G
+        map     leaves_two, 11, code_one, PTE_G
+        sfence.vma
+        li      s9, 5000
+7:      enter   root_two, 2
+        runs    0xb000, 1
+        enter   root, 1
+        runs    0xb000, 1
+        addi    s9, s9, -1
+        bnez    s9, 7b
+        map     leaves, 11, code_two, PTE_G
+        map     leaves_two, 11, code_two, PTE_G
+        li      t0, 0xb000
+        sfence.vma t0
+        runs    0xb000, 3
+        enter   root_two, 2
+        runs    0xb000, 3
+        map     leaves, 11, code_one, PTE_G
+        map     leaves_two, 11, code_one, PTE_G
+        sfence.vma
+        runs    0xb000, 1
+        enter   root, 1
+        runs    0xb000, 1
+        # pages that are not
+        step    30
+        map     leaves, 12, code_one, 0
+        map     leaves_two, 12, code_two, 0
+        sfence.vma
+        li      s9, 5000
+8:      enter   root_two, 2
+        runs    0xb000, 1
+        runs    0xc000, 3
+        enter   root, 1
+        runs    0xb000, 1
+        runs    0xc000, 1
+        addi    s9, s9, -1
+        bnez    s9, 8b
+        # ... which one space forgets
+        map     leaves, 12, code_two, 0
+        li      t0, 1
+        sfence.vma zero, t0
+        runs    0xc000, 3
+        map     leaves, 12, code_one, 0
+        li      t0, 1
+        li      t1, 0xc000
+        sfence.vma t1, t0
+        runs    0xc000, 1
+        enter   root_two, 2
+        runs    0xc000, 3
+        enter   root, 1
+
         # ---- LR/SC and AMO through the tables ----
         step    18
         li      t0, 0x1000
@@ -725,6 +813,12 @@ joint_two:
 root:   .skip   4096
 middle: .skip   4096
 leaves: .skip   4096
+root_two:
+        .skip   4096
+middle_two:
+        .skip   4096
+leaves_two:
+        .skip   4096
 pages:  .skip   3 * 4096
 stack:  .skip   4096
 stack_top:

@@ -11,6 +11,7 @@
 #define PTE_W    (1ull << 2)
 #define PTE_X    (1ull << 3)
 #define PTE_U    (1ull << 4)
+#define PTE_G    (1ull << 5)
 #define PTE_A    (1ull << 6)
 #define PTE_D    (1ull << 7)
 #define PTE_PPN  (((1ull << 44) - 1) << 10)
@@ -220,6 +221,7 @@ static bool leaf(Walk *w, _Atomic u64 *at, u64 pte, u32 level, MmuPage *page,
         return *again || page_fault(w->env, w->addr, w->access);
     page->size = PAGE_SIZE << (pte & PTE_N ? NAPOT_BITS : level * LEVEL_BITS);
     page->rights = rights_of(w, pte);
+    page->global |= (pte & PTE_G) != 0;
     if (!(pte & PTE_D))
         page->rights &= (u8)~PAGE_WRITE; /* the first write is to be seen */
     return true;
@@ -240,6 +242,7 @@ static bool walk_tables(Walk *w, u32 levels, MmuPage *page)
 
     if ((u64)((i64)(w->addr << unused) >> unused) != w->addr)
         return page_fault(w->env, w->addr, w->access);
+    page->global = false;
     for (u32 level = levels; level-- > 0;) {
         u64 index = w->addr >> (PAGE_BITS + level * LEVEL_BITS) & 511;
         u64 where = table + index * 8, pte;
@@ -261,6 +264,7 @@ static bool walk_tables(Walk *w, u32 levels, MmuPage *page)
         }
         if (reserved(w, pte, false))
             break;
+        page->global |= (pte & PTE_G) != 0; /* of all below (4.3.1) */
         table = (pte & PTE_PPN) >> PPN_SHIFT << PAGE_BITS;
     }
     return page_fault(w->env, w->addr, w->access);
@@ -285,7 +289,8 @@ static bool look_up(Env *env, u64 addr, MmuAccess access, MmuPage *page)
         if (!walk_tables(&w, levels, page))
             return false;
     } else {
-        *page = (MmuPage){addr, PAGE_SIZE, PAGE_READ | PAGE_WRITE | PAGE_EXEC};
+        *page = (MmuPage){addr, PAGE_SIZE, PAGE_READ | PAGE_WRITE | PAGE_EXEC,
+                          w.priv == PRIV_M};
     }
     if (!pmp_allows(h, page->phys, 1, w.priv, access))
         return access_fault(env, addr, access);
