@@ -341,9 +341,22 @@ static void on_call(u64 pc)
     k.env->pc = pc + 4;
 }
 
-/* False: the round is over. */
-static bool on_trap(TrapKind kind)
+/* A program's call enters machine mode, where there is no code: back to the call. */
+static TrapKind call_of(TrapKind kind)
 {
+    if (kind != TRAP_FETCH || k.hart.priv != PRIV_M)
+        return kind;
+    k.hart.priv = PRIV_U;
+    k.hart.mstatus &= ~MSTATUS_MPP;
+    k.env->pc = k.hart.mepc;
+    hart_changed(k.env);
+    return TRAP_SYSCALL;
+}
+
+/* False: the round is over. */
+static bool on_trap(TrapKind found)
+{
+    TrapKind kind = call_of(found);
     u64 pc = k.env->pc, random;
 
     if (kind == TRAP_NONE || kind == TRAP_REQUEST || kind == TRAP_WAIT)

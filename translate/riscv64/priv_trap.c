@@ -321,6 +321,13 @@ static _Noreturn void illegal(Env *env)
     __builtin_unreachable();
 }
 
+u64 help_ecall(Env *env, u64 pc, u64 b, u64 c)
+{
+    env->pc = pc;
+    enter(env, CAUSE_ECALL_U, 0);
+    return env->pc;
+}
+
 /* What frm asks of the host may differ in the mode returned to. */
 u64 help_sret(Env *env, u64 a, u64 b, u64 c)
 {

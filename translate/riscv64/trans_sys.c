@@ -6,8 +6,20 @@
 
 bool trans_illegal(Dis *d, const Arg *a) { return false; }
 
+/* A program's call in a whole system is the guest's own business: no way out to C. */
+static bool ecall_inside(Dis *d)
+{
+    Val pc = ir_temp(d->ir);
+
+    gen_call(d->ir, pc, ir_const(d->ir, (i64)d->pc), VAL_NONE, VAL_NONE, HELPER_ecall);
+    dis_jump_to(d, pc);
+    return true;
+}
+
 bool trans_ecall(Dis *d, const Arg *a)
 {
+    if (d->key.flags & KEY_SYSTEM && !(d->key.flags >> KEY_PRIV_SHIFT & 3))
+        return ecall_inside(d);
     dis_trap(d, TRAP_SYSCALL, d->pc);
     return true;
 }
