@@ -35,6 +35,10 @@ static void need(Env *env, bool allowed)
     (SSTATUS_BITS | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP | MSTATUS_MPRV | \
      MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR)
 
+/* On these neither translations nor the TLB depend; interrupts do when they are set. */
+#define STATUS_ALONE \
+    (MSTATUS_SIE | MSTATUS_MIE | MSTATUS_SPIE | MSTATUS_MPIE | MSTATUS_SPP)
+
 static u64 with_sd(u64 status)
 {
     return (status & MSTATUS_FS) == MSTATUS_FS ? status | MSTATUS_SD : status;
@@ -61,7 +65,8 @@ static void set_status(Env *env, u64 value, u64 bits)
     h->mstatus = value;
     if ((old ^ value) & MSTATUS_MXR)
         mmu_flush(env);
-    hart_changed(env);
+    if (value & ~old & (MSTATUS_SIE | MSTATUS_MIE) || (old ^ value) & ~STATUS_ALONE)
+        hart_changed(env);
 }
 
 static void write_mstatus(Env *env, u32 number, u64 v)
@@ -338,7 +343,7 @@ static void write_nothing(Env *env, u32 number, u64 value) {}
 #define VECTOR    (~2ull)
 
 static const Csr csrs[] = {
-    {0x100, 1, 0, true, 0, read_sstatus, write_sstatus},
+    {CSR_SSTATUS, 1, 0, true, 0, read_sstatus, write_sstatus},
     {0x104, 1, 0, true, 0, read_sie, write_sie},
     {0x105, 1, AT(stvec), false, VECTOR},
     {0x106, 1, AT(scounteren), false, 0xffffffff},
@@ -351,7 +356,7 @@ static const Csr csrs[] = {
     {0x144, 1, 0, true, 0, read_sip, write_sip},
     {0x14d, 1, 0, true, 0, read_stimecmp, write_stimecmp},
     {0x180, 1, 0, true, 0, read_satp, write_satp},
-    {0x300, 1, 0, true, 0, read_mstatus, write_mstatus},
+    {CSR_MSTATUS, 1, 0, true, 0, read_mstatus, write_mstatus},
     {0x301, 1, 0, false, 0, read_misa, write_nothing},
     {0x302, 1, AT(medeleg), false, 0xb3ff},
     {0x303, 1, AT(mideleg), true, 0, NULL, write_mideleg},

@@ -56,6 +56,8 @@ enum {
     CSR_FFLAGS = 1,
     CSR_FRM = 2,
     CSR_FCSR = 3,
+    CSR_SSTATUS = 0x100,
+    CSR_MSTATUS = 0x300,
     CSR_CYCLE = 0xc00,
     CSR_TIME = 0xc01,
     CSR_INSTRET = 0xc02

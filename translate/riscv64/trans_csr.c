@@ -44,6 +44,14 @@ static bool csr_off(const Dis *d, u32 csr)
     return csr_writable(csr) && d->key.flags & KEY_FS_OFF;
 }
 
+/* The low bits of sstatus and mstatus enable interrupts; nothing waits for one that is
+ * disabled. */
+static bool csr_disables(u32 csr, u32 how, Val source)
+{
+    return (csr == CSR_SSTATUS || csr == CSR_MSTATUS) && (how & CSR_HOW) == CSR_CLEAR &&
+           val_is_const(source);
+}
+
 static bool csr_any(Dis *d, const Arg *a, u32 how, Val source)
 {
     Val old = x_out(d, a->rd);
@@ -55,7 +63,7 @@ static bool csr_any(Dis *d, const Arg *a, u32 how, Val source)
         return false;
     gen_call(d->ir, old, ir_const(d->ir, use.what), source, ir_const(d->ir, how),
              use.is_word ? HELPER_csr_word : HELPER_csr);
-    if (use.ends)
+    if (use.ends && !csr_disables((u32)a->imm, how, source))
         dis_end(d);
     return true;
 }
