@@ -286,6 +286,29 @@ static void emit_head_check(Emit *e)
         }
 }
 
+/* The loop is left, for its other translation or for a look ahead. */
+static void emit_out_of_rounds(Emit *e)
+{
+    e->o = &e->cold;
+    shuffle(e, e->plan, e->t->entry_plan);
+    put_exit_stub(e, EXIT_STRIDE | e->t->block);
+    e->o = &e->hot;
+}
+
+static void emit_round(Emit *e)
+{
+    if (e->t->rounds) { /* requests are seen when they run out */
+        put_rounds(e, ENV_OFF(rounds), e->cold.at);
+        emit_out_of_rounds(e);
+        return;
+    }
+    if (e->t->strides && e->t->strides->clock != VAL_NONE) {
+        emit_stride_check(e);
+        emit_out_of_rounds(e); /* no more is known ahead */
+    }
+    emit_head_check(e);
+}
+
 static void emit_ops(Emit *e)
 {
     const Ir *ir = e->ir;
@@ -360,14 +383,20 @@ static void emit_way_in(Emit *e)
     }
     if (t->tally)
         put_count(e, t->tally);
+    if (t->rounds) {
+        put1(e, OP_mov, FORM_lm, HOST_RAX, ENV_OFF(rounds_first));
+        put1(e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(rounds));
+    }
     shuffle(e, t->entry_plan, t->plan);
+    if (t->strides)
+        emit_strides(e);
     if (t->loops)
         put_align(e, 16);
     t->body = e->hot.at;
     if (t->tally && t->loops)
         put_count(e, t->tally + 8);
     if (t->loops)
-        emit_head_check(e);
+        emit_round(e);
 }
 
 bool emit_block(EmitTask *t)

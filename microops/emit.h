@@ -64,8 +64,10 @@ typedef struct Emit {
     const StencilSet *set;
     EmitBuf hot, cold, *o;
     u32 n_fixes;
-    u32 op; /* index of the op at hand */
+    u32 op;        /* index of the op at hand */
+    u32 miss_call; /* 1 + where the cold part calls a TLB's helpers; 0: nowhere yet */
     Run run;
+    u8 stride_reg[STRIDES_MOST]; /* where Env.stride_delta is; HOST_NONE: there only */
     u32 steady; /* registers whose pages are looked up in their near slots */
     Val in_rax; /* temp that the last op left in rax, or VAL_NONE */
     bool full;
@@ -174,9 +176,14 @@ static inline void put(Emit *e, u32 op, Form form, const u8 *regs, i64 imm, u32 
 void put_jump_exit(Emit *e, u32 exit); /* patchable, to the Ir's exit */
 void put_jump_fix(Emit *e, FixKind kind, u32 to);
 void put_call_helper(Emit *e, u32 helper); /* by the call thunk */
-void put_count(Emit *e, i32 field);        /* one more in a field of Env */
+/* The parts of such a call in the cold part that serves all of a block: helper eax. */
+void put_call_cold(Emit *e, u32 to);
+void put_call_thunk(Emit *e);
+void put_frame(Emit *e, bool enter); /* rsp aligned for the thunk, and back */
+void put_count(Emit *e, i32 field);  /* one more in a field of Env */
 void put_counter(Emit *e, i64 counter, u32 cold);
 void put_budget(Emit *e, i32 field, u32 amount, u32 cold);
+void put_rounds(Emit *e, i32 field, u32 cold);
 void put_exit_stub(Emit *e, u32 number);
 void put_align(Emit *e, u32 to);
 void emit_write_rel(u8 *buffer, u32 at, u32 to);
@@ -204,6 +211,8 @@ i32 slot_of(Val v);
 void store_arg(Emit *e, Val v, u8 class, u32 k);
 /* The registers of a plan that call thunks do not know. */
 void spill_plan(Emit *e, bool load);
+/* Temps in registers, which a call would lose. */
+void spill_temps(Emit *e, bool load);
 /* A load or store at register a + imm; keep: rax outlives it. */
 void emit_access(Emit *e, const Op *op, u8 a, i32 imm, bool keep);
 /* An op that computes a value or touches memory. */
@@ -214,6 +223,12 @@ void emit_value(Emit *e, const Op *op);
 /* rax and the number returned give the host address that op's access goes to; rcx and
  * rdx are lost. */
 i32 emit_host_address(Emit *e, const Op *op);
+/* What a loop that was looked up ahead keeps in registers. */
+void emit_strides(Emit *e);
+void put_strides(Emit *e);
+/* At the loop's head: has the last round been that is known?  If so, and if no more is
+ * known then, goes on with what comes next in the cold part. */
+void emit_stride_check(Emit *e);
 /* An access of a run has been put down. */
 void emit_run_on(Emit *e);
 /* The integer globals that stay in a page for long, as a set. */

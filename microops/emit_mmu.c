@@ -7,17 +7,6 @@
 #include <stdlib.h>
 #include "emit.h"
 
-/* Temps in registers, which a call would lose. */
-static void spill_temps(Emit *e, bool load)
-{
-    for (u32 i = 0; i < MIN(e->n_spare_r, ENV_TEMPS / 2); i++)
-        put1(e, OP_mov, load ? FORM_lm : FORM_sm, e->spare_r[i],
-             slot_of((Val)(VAL_TEMP + i)));
-    for (u32 i = 0; i < MIN(e->n_spare_f, ENV_TEMPS / 2); i++)
-        put1(e, OP_fmov, load ? FORM_flm : FORM_fsm, e->spare_f[i],
-             slot_of((Val)(VAL_FTEMP + i)));
-}
-
 /* How an access finds its page: in the TLB, or first in a near slot. */
 typedef struct Lookup {
     const Op *op;
@@ -81,6 +70,24 @@ static void put_near_page(Emit *e, u32 slot, Val base, i32 imm)
     put1(e, OP_mov, FORM_sm, HOST_RCX, near_host_of(slot));
 }
 
+/* In the cold part, once: what saves the registers around a call of helper eax. */
+static void put_miss_call(Emit *e)
+{
+    if (e->miss_call)
+        return;
+    e->o = &e->cold;
+    e->miss_call = e->cold.at + 1;
+    put_frame(e, true);
+    spill_temps(e, false);
+    spill_plan(e, false);
+    put_call_thunk(e);
+    spill_plan(e, true);
+    spill_temps(e, true);
+    put_strides(e);
+    put_frame(e, false);
+    e->o = &e->hot;
+}
+
 /* Asks the helper; rax: guest's address -> host's. */
 static void put_miss(Emit *e, const Lookup *l)
 {
@@ -94,11 +101,8 @@ static void put_miss(Emit *e, const Lookup *l)
         store_arg(e, op->in[1], op_desc[op->op].in[1], 1);
     put_const(e, HOST_RAX, (i64)(l->site | how));
     put1(e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(arg) + 16);
-    spill_temps(e, false);
-    spill_plan(e, false);
-    put_call_helper(e, e->t->n_helpers + l->code);
-    spill_plan(e, true);
-    spill_temps(e, true);
+    put_const(e, HOST_RAX, e->t->n_helpers + l->code);
+    put_call_cold(e, e->miss_call - 1);
     put1(e, OP_mov, FORM_lm, HOST_RAX, ENV_OFF(ret));
 }
 
@@ -119,6 +123,7 @@ static void put_near_miss(Emit *e, const Lookup *l)
 
 static void emit_lookup(Emit *e, Lookup *l)
 {
+    put_miss_call(e);
     if (l->slot == NEAR_SLOTS)
         put0(e, l->code, FORM_x, 0);
     else
@@ -186,6 +191,7 @@ static bool begin_run(Emit *e, const Op *op)
     find_run(e, &run);
     if (run.n < 2)
         return false;
+    put_miss_call(e);
     put_address(e, op->in[0], run.low);
     put_near(e, slot, (u32)run.span);
     run.fix = last_fix(e);
@@ -266,10 +272,90 @@ void emit_run_on(Emit *e)
     e->o = &e->hot;
 }
 
+/* ---- loops that were looked up ahead ---- */
+
+/* How many spare registers the block's temps take. */
+static u32 temps_of(const Ir *ir)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < ir->n_ops; i++) {
+        Val out = ir->ops[i].out;
+
+        if (out >= VAL_TEMP && out < VAL_FTEMP)
+            n = MAX(n, (u32)out - VAL_TEMP + 1);
+    }
+    return n;
+}
+
+void put_strides(Emit *e)
+{
+    if (!e->t->strides)
+        return;
+    for (u32 i = 0; i < e->t->strides->n; i++)
+        if (e->stride_reg[i] != HOST_NONE)
+            put1(e, OP_mov, FORM_lm, e->stride_reg[i],
+                 ENV_OFF(stride_delta) + (i32)i * 8);
+}
+
+void emit_strides(Emit *e)
+{
+    u32 temps = temps_of(e->ir), spare = e->n_spare_r;
+
+    for (u32 i = 0; i < e->t->strides->n; i++)
+        e->stride_reg[i] = spare > temps ? e->spare_r[--spare] : HOST_NONE;
+    put_strides(e);
+}
+
+void emit_stride_check(Emit *e)
+{
+    u8 clock = use_r(e, e->t->strides->clock, HOST_RCX);
+    u32 on, fix;
+
+    put1(e, OP_mov, FORM_lm, HOST_RAX, ENV_OFF(stride_limit));
+    put2x(e, OP_beq, FORM_brr, HOST_RAX, clock, 0, 0);
+    fix_cold(e, last_fix(e));
+    on = e->hot.at;
+    e->o = &e->cold;
+    spill_plan(e, false);
+    put_const(e, HOST_RAX, e->t->block);
+    put1(e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(arg));
+    put_call_helper(e, e->t->n_helpers + HELPER_AHEAD);
+    spill_plan(e, true);
+    put_strides(e);
+    put1(e, OP_mov, FORM_lm, HOST_RAX, ENV_OFF(ret));
+    put1x(e, OP_beq, FORM_brz, HOST_RAX, 0, 0);
+    fix = last_fix(e);
+    put_jump_fix(e, FIX_HOT, on);
+    fix_cold(e, fix);
+    e->o = &e->hot;
+}
+
+static bool put_strided(Emit *e, const Op *op)
+{
+    const EmitStrides *s = e->t->strides;
+    u8 delta, a;
+    u32 i;
+
+    if (!s || !op_desc[op->op].has_imm || op->in[0] >= STRIDE_REGS ||
+        (i = s->of[op->in[0]]) == STRIDES_MOST)
+        return false;
+    delta = e->stride_reg[i];
+    if (delta == HOST_NONE) {
+        delta = HOST_RAX;
+        put1(e, OP_mov, FORM_lm, delta, ENV_OFF(stride_delta) + (i32)i * 8);
+    }
+    a = use_r(e, op->in[0], HOST_RCX);
+    put3(e, OP_add, FORM_rrr, HOST_RAX, delta, a);
+    return true;
+}
+
 i32 emit_host_address(Emit *e, const Op *op)
 {
     Lookup l = {op, op_lookup(op->op), slot_for(e, op), e->t->near, 0};
 
+    if (put_strided(e, op))
+        return op->imm;
     if (e->run.left || begin_run(e, op)) {
         e->run.at[e->run.n - e->run.left] = e->hot.at;
         return op->imm - e->run.low;

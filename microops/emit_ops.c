@@ -177,7 +177,16 @@ void spill_plan(Emit *e, bool load)
     }
 }
 
-/* Temps in registers are lost in a call: none outlives one but its result. */
+void spill_temps(Emit *e, bool load)
+{
+    for (u32 i = 0; i < MIN(e->n_spare_r, ENV_TEMPS / 2); i++)
+        put1(e, OP_mov, load ? FORM_lm : FORM_sm, e->spare_r[i],
+             slot_of((Val)(VAL_TEMP + i)));
+    for (u32 i = 0; i < MIN(e->n_spare_f, ENV_TEMPS / 2); i++)
+        put1(e, OP_fmov, load ? FORM_flm : FORM_fsm, e->spare_f[i],
+             slot_of((Val)(VAL_FTEMP + i)));
+}
+
 static void emit_call(Emit *e, const Op *op, u32 helper)
 {
     const OpDesc *desc = &op_desc[op->op];
@@ -199,9 +208,12 @@ static void emit_call(Emit *e, const Op *op, u32 helper)
 
             store_arg(e, op->in[k], fp ? CLS_F : CLS_R, k);
         }
+    spill_temps(e, false);
     spill_plan(e, false);
     put_call_helper(e, helper);
     spill_plan(e, true);
+    spill_temps(e, true);
+    put_strides(e);
 }
 
 static void emit_call_out(Emit *e, const Op *op, bool fp)

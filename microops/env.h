@@ -80,6 +80,8 @@ typedef struct ClockTape {
 
 static inline u32 jump_slot(u64 pc) { return pc >> 1 & (JUMP_CACHE_SIZE - 1); }
 
+enum { STRIDES_MOST = 8 };
+
 typedef struct Env {
     u64 g[ENV_GLOBALS];
     u64 pc;        /* guest pc, true outside generated code */
@@ -103,6 +105,9 @@ typedef struct Env {
     u64 tlb_mask;       /* its size less one entry, in bytes */
     u64 jump_tag;       /* system: what pcs in the jump cache are XOR-ed with */
     u64 near_page[NEAR_SLOTS], near_host[NEAR_SLOTS]; /* guest's and host's address */
+    u64 rounds, rounds_first; /* a loop's, until it is left; how many are granted */
+    /* Of a loop that is looked up ahead: host - guest address; its last round. */
+    u64 stride_delta[STRIDES_MOST], stride_limit;
 
     /* Not seen by stencils. */
     Trap trap;

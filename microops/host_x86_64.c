@@ -274,11 +274,37 @@ void put_call_helper(Emit *e, u32 helper)
         return;
     put_bytes(e->o, "\xb8", 1); /* mov eax, helper */
     put_u32(e->o, helper);
-    put_bytes(e->o, "\xe8", 1); /* call thunk */
-    emit_fix(e, e->o->at, FIX_THUNK,
+    put_call_thunk(e);
+}
+
+static void put_call(Emit *e, FixKind kind, u32 to)
+{
+    if (e->o->at + 16 > e->o->limit)
+        e->full = true;
+    if (e->full)
+        return;
+    put_bytes(e->o, "\xe8", 1);
+    emit_fix(e, e->o->at, kind, to);
+    put_u32(e->o, 0);
+}
+
+void put_call_thunk(Emit *e)
+{
+    put_call(e, FIX_THUNK,
              e->plan == e->t->entry_plan ? e->t->thunks->call
                                          : e->t->thunks->call_bare);
-    put_u32(e->o, 0);
+}
+
+void put_call_cold(Emit *e, u32 to) { put_call(e, FIX_COLD, to); }
+
+void put_frame(Emit *e, bool enter)
+{
+    if (e->o->at + 16 > e->o->limit)
+        e->full = true;
+    else if (enter)
+        put_bytes(e->o, "\x48\x83\xec\x08", 4); /* sub rsp, 8 */
+    else
+        put_bytes(e->o, "\x48\x83\xc4\x08\xc3", 5); /* add rsp, 8; ret */
 }
 
 void put_count(Emit *e, i32 field)
@@ -306,6 +332,15 @@ void put_budget(Emit *e, i32 field, u32 amount, u32 cold)
     put_u32(e->o, (u32)field);
     put_u32(e->o, amount);
     put_bytes(e->o, "\x0f\x88", 2); /* js cold */
+    emit_fix(e, e->o->at, FIX_COLD, cold);
+    put_u32(e->o, 0);
+}
+
+void put_rounds(Emit *e, i32 field, u32 cold)
+{
+    put_bytes(e->o, "\xff\x8d", 2); /* dec dword [rbp + field] */
+    put_u32(e->o, (u32)field);
+    put_bytes(e->o, "\x0f\x84", 2); /* jz cold */
     emit_fix(e, e->o->at, FIX_COLD, cold);
     put_u32(e->o, 0);
 }

@@ -434,6 +434,7 @@ enum {
     EXIT_STALE = 0x40000000,  /* | block: its source bytes have changed */
     EXIT_BUDGET = 0x60000000, /* | block: Env.budget does not last for it */
     EXIT_KINDS = 0x60000000,
+    EXIT_STRIDE = 1u << 31, /* | block: look ahead for its loop */
     EXIT_JUMP_MISS = 0x7ffffffe,
     EXIT_FAULT = 0x7fffffff, /* Env.trap is set */
 };
@@ -443,22 +444,34 @@ typedef struct EmitApart {
     u32 at, insn;
 } EmitApart;
 
+/* A loop whose accesses were looked up ahead by who enters it. */
+enum { STRIDE_REGS = 32 };
+/* The helper that looks on, with the block's number; 0: the loop is to be left. */
+enum { HELPER_AHEAD = OP_check }; /* an op that computes nothing has no other use */
+typedef struct EmitStrides {
+    u32 n;
+    u8 of[STRIDE_REGS]; /* by base: index into Env.stride_delta; STRIDES_MOST: none */
+    Val clock; /* the register that is Env.stride_limit in the end; VAL_NONE: none */
+} EmitStrides;
+
 typedef struct EmitTask {
     struct Emit *emitter; /* emit's own, made at its first block; freed with free() */
     const Ir *ir;
     const Plan *plan, *entry_plan; /* equal pointers: no shuffling at the edges */
     const struct StencilSet *set;
     const EmitThunks *thunks;
-    u8 *buffer;      /* writable view of the code buffer */
-    u32 at, limit;   /* write here, up to there */
-    u32 first_exit;  /* number of this block's first exit */
-    bool counted;    /* count entries down; leave with EXIT_HOT | block at zero */
-    u32 block;       /* its number */
-    i64 counter;     /* the counter's offset from the start of the executable view */
-    u64 head_pc;     /* exits to this pc jump to the block's own body */
-    bool loops;      /* head_pc counts */
-    bool mmu;        /* guest addresses go through Env.tlb; gs has base 0 */
-    bool near;       /* mmu: it pays to look for near pages */
+    u8 *buffer;     /* writable view of the code buffer */
+    u32 at, limit;  /* write here, up to there */
+    u32 first_exit; /* number of this block's first exit */
+    bool counted;   /* count entries down; leave with EXIT_HOT | block at zero */
+    u32 block;      /* its number */
+    i64 counter;    /* the counter's offset from the start of the executable view */
+    u64 head_pc;    /* exits to this pc jump to the block's own body */
+    bool loops;     /* head_pc counts */
+    bool mmu;       /* guest addresses go through Env.tlb; gs has base 0 */
+    bool rounds;    /* leave the loop with EXIT_STRIDE | block when Env.rounds is 0 */
+    const EmitStrides *strides; /* NULL: none; at the end leaves in the same way */
+    bool near;                  /* mmu: it pays to look for near pages */
     bool budgeted;   /* take the instructions from Env.budget; leave with EXIT_BUDGET */
     bool statistics; /* count in Env.entered and Env.jumps */
     i32 tally; /* 0, or where runs and rounds are counted: u64s, from ENV_BIAS... */

@@ -16,8 +16,18 @@
 #include "accel_interp.h"
 #include "check.h"
 #include "explain.h"
+#include "stride.h"
 
-enum { NO_EXIT = 0xffffffff };
+enum {
+    NO_EXIT = 0xffffffff,
+    ROUNDS_MOST = 64 /* of a loop, before it is looked up ahead */
+};
+
+/* Where little makes a block hot, few rounds are granted to its loop. */
+static u64 rounds_first(const Cache *c)
+{
+    return CLAMP(c->options.hot / 32, 2, ROUNDS_MOST);
+}
 
 /* ---- threads ---- */
 
@@ -77,6 +87,7 @@ Env *env_new(Cache *c)
     env->helpers = c->helpers;
     t->tallies = c->options.explain ? (u64 *)((u8 *)room + ROOM) : NULL;
     env->res_addr = ~0ull;
+    env->rounds_first = rounds_first(c);
     env->id = ++c->last_id;
     t->env = env;
     t->step_pc = ~0ull;
@@ -231,7 +242,7 @@ void exec_request(Env *env) { atomic_fetch_or(&env->request, REQUEST_SIGNAL); }
 
 /* ---- the dispatcher ---- */
 
-Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
+Tb *exec_gen(Cache *c, Env *env, TbKey key, GenKind kind, bool *faulted)
 {
     u64 began = UNLIKELY(c->explain != NULL) ? explain_gen_begin(c) : 0;
     Tb *tb = NULL;
@@ -239,7 +250,7 @@ Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
     *faulted = false;
     if (!__sigsetjmp(c->unreadable, 0)) {
         c->reader = env->thread;
-        tb = tb_gen(c, env, key, trace);
+        tb = tb_gen(c, env, key, kind);
     } else {
         *faulted = true;
     }
@@ -254,11 +265,11 @@ Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted)
 static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
 {
     bool faulted;
-    Tb *tb = exec_gen(c, env, key, false, &faulted);
+    Tb *tb = exec_gen(c, env, key, GEN_BLOCK, &faulted);
 
     if (!tb && !faulted) {
         flush_locked(c, env->thread);
-        tb = exec_gen(c, env, key, false, &faulted);
+        tb = exec_gen(c, env, key, GEN_BLOCK, &faulted);
     }
     if (!tb && faulted && !(key.flags & KEY_STEP)) {
         key.flags |= KEY_STEP;
@@ -411,7 +422,7 @@ static void promote(Cache *c, Env *env, u32 block)
         tb_drop(c, &c->tbs[block]);
         if (c->explain)
             explain_promoted(c, &c->tbs[block]);
-        exec_gen(c, env, key, true, &faulted); /* else it is made as it was */
+        exec_gen(c, env, key, GEN_TRACE, &faulted); /* else it is made as it was */
     }
     exec_unlock(c, env->thread);
 }
@@ -438,6 +449,11 @@ static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
         return env->trap.kind != TRAP_NONE;
     if (number == EXIT_JUMP_MISS) {
         env->thread->misses++;
+        return false;
+    }
+    if (number & EXIT_STRIDE) {
+        env->thread->looks = number & ~EXIT_STRIDE;
+        env->pc = c->tbs[env->thread->looks].pc;
         return false;
     }
     if ((number & EXIT_KINDS) == EXIT_HOT) {
@@ -516,27 +532,37 @@ TrapKind exec_run(Env *env)
     if (UNLIKELY(t->explain != NULL))
         explain_enter(t->explain);
     env->trap.kind = TRAP_NONE;
+    t->looks = 0;
     for (;;) {
-        Tb *tb;
+        Tb *tb = NULL;
 
         if (UNLIKELY(env->request)) {
             u64 epoch = c->epoch;
 
             if (request_pending(c, env))
                 break;
-            if (epoch != c->epoch)
+            if (epoch != c->epoch) {
                 from = NO_EXIT;
+                t->looks = 0;
+            }
         }
-        tb = UNLIKELY(t->step_pc == env->pc) ? step_block(c, env)
-                                             : find_block(c, env, from);
+        if (UNLIKELY(t->looks)) {
+            tb = strides_enter(c, env, t->looks);
+            t->looks = 0;
+        }
+        if (!tb)
+            tb = UNLIKELY(t->step_pc == env->pc) ? step_block(c, env)
+                                                 : find_block(c, env, from);
         t->step_pc = ~0ull;
         if (UNLIKELY(!tb))
             break;
-        fill_jump_cache(c, env, tb);
+        if (!tb->ahead)
+            fill_jump_cache(c, env, tb);
         if (log_on(LOG_EXEC | LOG_CPU) && env->pc != logged)
             exec_log(env, tb->trace);
         logged = env->pc;
         exit = run_block(c, env, tb);
+        env->rounds_first = rounds_first(c);
         if (take_exit(c, env, exit, &from))
             break;
         if (!left_early(exit))

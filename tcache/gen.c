@@ -4,6 +4,7 @@
 #include "../microops/stencil.h"
 #include "check.h"
 #include "explain.h"
+#include "stride.h"
 #include "trace.h"
 
 /* ---- logs ---- */
@@ -291,6 +292,8 @@ bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
     t->statistics = c->timed;
     t->mmu = c->options.system;
     t->near = t->mmu && tb->trace;
+    t->strides = tb->ahead ? &tb->strides->emit : NULL;
+    t->rounds = tb->strides && !tb->ahead;
     t->loops = tb->loops;
     t->head_pc = tb->pc;
     t->check_len = check;
@@ -383,18 +386,43 @@ static bool kept(const Cache *c, const Ir *ir, TbKey key, bool hot)
 static void keep(Cache *c, Tb *tb, const Ir *ir)
 {
     add_pages(c, tb_number(c, tb), ir, tb->trace);
+    if (tb->ahead) {
+        tb->state = TB_ALIVE;
+        return;
+    }
     if (UNLIKELY(c->source.joined))
         system_keep_joint(c, tb);
     else
         tb_insert(c, tb);
 }
 
-Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
+/* Each round is counted, and may leave for the loop's other translation. */
+static bool may_look_ahead(const Cache *c, const Tb *tb)
+{
+    return c->options.system && tb->loops && !c->options.budget && !c->explain &&
+           !strides_hopeless(c, tb);
+}
+
+/* What a trace is beyond a block; false: not a loop of the kind wanted. */
+static bool gen_trace(Cache *c, Tb *tb, Ir *ir, const Tracer *tracer)
+{
+    Strides strides;
+
+    for (u32 i = 0; i < gen_n_passes; i++)
+        gen_pass(c, i, ir);
+    tb->loops = tracer->loops && !c->check; /* each round is compared */
+    if (may_look_ahead(c, tb) && strides_find(ir, &strides))
+        strides_keep(c, tb, &strides);
+    tb->plan = trace_plan(c, ir, tb->loops, tb->ahead); /* values -> host registers */
+    return !tb->ahead || tb->strides;
+}
+
+Tb *tb_gen(Cache *c, Env *env, TbKey key, GenKind kind)
 {
     EmitTask *t = c->task;
     Ir *ir = c->ir;
     Tb *tb = &c->tbs[c->n_tbs];
-    bool hot = false, wanted;
+    bool hot = false, wanted, trace = kind != GEN_BLOCK;
     Tracer tracer;
     u64 began = c->timed ? now_ns() : 0;
 
@@ -403,8 +431,11 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
     find_source(c, env, key);
     fork_own_tail(c);
     code_make_ready(c);
-    *tb = (Tb){
-        .pc = key.pc, .flags = key.flags, .trace = trace, .count = (i32)c->options.hot};
+    *tb = (Tb){.pc = key.pc,
+               .flags = key.flags,
+               .trace = trace,
+               .ahead = kind == GEN_STRIDES,
+               .count = (i32)c->options.hot};
     read_block(c, key, ir, trace ? &tracer : NULL, &hot); /* bytes -> micro-ops  */
     if (UNLIKELY(c->explain != NULL))
         explain_read(c, ir);
@@ -415,12 +446,8 @@ Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace)
         log_ir(c, LOG_OP, "OP", ir);
     if (c->check)
         check_keep(c, tb_number(c, tb), ir);
-    if (trace) {
-        for (u32 i = 0; i < gen_n_passes; i++)
-            gen_pass(c, i, ir);
-        tb->loops = tracer.loops && !c->check;   /* each round is compared */
-        tb->plan = trace_plan(c, ir, tb->loops); /* values -> host registers */
-    }
+    if (trace && !gen_trace(c, tb, ir, &tracer))
+        return NULL;
     if (wanted)
         log_ir(c, LOG_OP_OPT, "OP_OPT", ir);
     if (!gen_emit(c, tb, ir, hot && kept(c, ir, key, hot) ? bytes_read(ir) : 0))

@@ -10,7 +10,7 @@
 #include "accel_interp.h"
 #include "check.h"
 #include "explain.h"
-#include "tb.h"
+#include "stride.h"
 
 /* ---- making the cache ---- */
 
@@ -28,6 +28,8 @@ static const void **all_helpers(const GuestRegs *guest)
         all[guest->n_helpers + i] = (const void *)interp_fn[i];
     for (u32 i = 0; all && i < ARRAY_SIZE(misses); i++)
         all[guest->n_helpers + OP_tlb_r1 + i] = (const void *)misses[i];
+    if (all)
+        all[guest->n_helpers + HELPER_AHEAD] = (const void *)strides_on;
     return all;
 }
 
@@ -127,6 +129,7 @@ void cache_reset(Cache *c)
     c->n_tbs = 1;
     c->n_exits = c->n_maps = c->n_refs = 1;
     c->n_plans = 1;
+    strides_reset(c);
     if (c->check)
         check_reset(c->check);
     if (c->joints)

@@ -23,6 +23,8 @@ typedef struct Tb {
     u16 plan;          /* index into Cache.plans */
     u8 state;          /* TB_* */
     bool trace, loops; /* loops: its own successor */
+    bool ahead;        /* its accesses are looked up by who enters it: strides_enter */
+    struct Strides *strides; /* NULL: nothing in it is looked up ahead */
 } Tb;
 
 enum { TB_ALIVE = 1, TB_DEAD = 2 };
@@ -78,6 +80,7 @@ struct Thread {
     struct Stepper *stepper;       /* exec_step's; NULL: not needed yet */
     struct ExplainThread *explain; /* NULL: no -explain */
     u64 *tallies; /* with it: two a Tb (runs, rounds of its loop), one a TbExit */
+    u32 looks;    /* block whose loop is to be looked up ahead; 0: none */
     u64 step_pc;  /* run one instruction from here, off the record; -1: no */
     u64 entries, lookups, misses, inside_ns, born;
 };
@@ -149,8 +152,10 @@ struct Cache {
     /* ... or a copy of it, when its page may be written meanwhile. */
     Space still;
     u8 still_bytes[HOT_MAX_BYTES + sizeof(u64)]; /* dis_fetch looks ahead */
-    bool moving;        /* it was written meanwhile: for one run only */
-    GHashTable *joints; /* blocks in two pages, alive or not; NULL: none yet */
+    bool moving;             /* it was written meanwhile: for one run only */
+    struct Strides *strides; /* all there are */
+    GHashTable *hopeless;    /* loops that gain nothing by them; NULL: none yet */
+    GHashTable *joints;      /* blocks in two pages, alive or not; NULL: none yet */
     CacheStats stats;
     bool timed;
 };
@@ -181,9 +186,14 @@ void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir);
 static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c->tbs); }
 
 /* ---- gen.c ---- */
-/* Translates the block (as a trace, if it is hot); the lock is held.  NULL: the cache
- * is full (flush it). */
-Tb *tb_gen(Cache *c, Env *env, TbKey key, bool trace);
+typedef enum GenKind {
+    GEN_BLOCK,
+    GEN_TRACE,   /* it is hot */
+    GEN_STRIDES, /* a trace that is entered by strides_enter alone */
+} GenKind;
+/* Translates the block; the lock is held.  NULL: the cache is full (flush it), or there
+ * is no loop for GEN_STRIDES. */
+Tb *tb_gen(Cache *c, Env *env, TbKey key, GenKind kind);
 /* What a trace goes through before it is emitted, in order. */
 typedef struct GenPass {
     const char *name;
@@ -227,7 +237,7 @@ void exec_stop_others(Cache *c, Thread *self); /* lock held, self outside or ins
 void exec_resume_others(Cache *c);
 /* tb_gen, where the code read may go away or lie beyond its file's end.  NULL: the
  * cache is full, or (*faulted, env->trap) the code could not be read. */
-Tb *exec_gen(Cache *c, Env *env, TbKey key, bool trace, bool *faulted);
+Tb *exec_gen(Cache *c, Env *env, TbKey key, GenKind kind, bool *faulted);
 /* Runs code until it is left; returns the exit's number. */
 u32 exec_enter(Cache *c, Env *env, const Tb *tb);
 /* Was this a write that the guest may make, to a page that is watched for its code? */

@@ -121,7 +121,20 @@ static bool improve(const GuestRegs *guest, Plan *plan, const u32 *uses, u8 cls,
     return true;
 }
 
-u16 trace_plan(Cache *c, const Ir *ir, bool loops)
+/* Takes the registers of values that are not used. */
+static bool thin(Plan *plan, const u32 *uses)
+{
+    bool any = false;
+
+    for (u32 i = 0; i < ENV_GLOBALS; i++)
+        if (!uses[i] && plan->host[i] != HOST_NONE) {
+            plan->host[i] = HOST_NONE;
+            any = true;
+        }
+    return any;
+}
+
+u16 trace_plan(Cache *c, const Ir *ir, bool loops, bool lean)
 {
     const GuestRegs *guest = &c->guest->regs;
     Plan *plan = &c->plans[c->n_plans];
@@ -133,6 +146,8 @@ u16 trace_plan(Cache *c, const Ir *ir, bool loops)
     while (improve(guest, plan, uses, CLS_R, least))
         other = true;
     while (improve(guest, plan, uses, CLS_F, least))
+        other = true;
+    if (lean && thin(plan, uses))
         other = true;
     return other ? (u16)c->n_plans++ : 0;
 }

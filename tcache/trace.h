@@ -18,7 +18,7 @@ typedef struct Tracer {
 
 void trace_begin(Tracer *t, Cache *c, TbKey key);
 /* The plan for a trace (index into Cache.plans; 0: the default); room is the caller's
- * to have checked. */
-u16 trace_plan(Cache *c, const Ir *ir, bool loops);
+ * to have checked.  lean: no registers for values that it does not use. */
+u16 trace_plan(Cache *c, const Ir *ir, bool loops, bool lean);
 
 #endif
