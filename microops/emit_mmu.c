@@ -68,6 +68,9 @@ static void put_near_page(Emit *e, u32 slot, Val base, i32 imm)
     put2(e, OP_mov, FORM_ru, HOST_RCX, HOST_RAX, 0);
     put1(e, OP_and, FORM_ri, HOST_RCX, (i64)PAGE_MASK);
     put1(e, OP_mov, FORM_sm, HOST_RCX, near_host_of(slot));
+    put_const(e, HOST_RCX, (i64)(1ull << slot));
+    put1(e, OP_or, FORM_rm, HOST_RCX, ENV_OFF(near_used));
+    put1(e, OP_mov, FORM_sm, HOST_RCX, ENV_OFF(near_used));
 }
 
 /* In the cold part, once: what saves the registers around a call of helper eax. */

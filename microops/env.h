@@ -105,6 +105,7 @@ typedef struct Env {
     u64 tlb_mask;       /* its size less one entry, in bytes */
     u64 jump_tag;       /* system: what pcs in the jump cache are XOR-ed with */
     u64 near_page[NEAR_SLOTS], near_host[NEAR_SLOTS]; /* guest's and host's address */
+    u64 near_used;                                    /* slots that may not be empty */
     u64 rounds, rounds_first; /* a loop's, until it is left; how many are granted */
     /* Of a loop that is looked up ahead: host - guest address; its last round. */
     u64 stride_delta[STRIDES_MOST], stride_limit;

@@ -51,9 +51,13 @@ static void flush(Tlb *t)
 
 static void forget_near(Env *env)
 {
-    for (u32 i = 0; i < NEAR_SLOTS; i++)
+    for (u64 left = env->near_used; left; left &= left - 1) {
+        u32 i = (u32)__builtin_ctzll(left);
+
         env->near_page[i] = NEAR_NONE;
-    memset(env->near_host, 0, sizeof env->near_host);
+        env->near_host[i] = 0;
+    }
+    env->near_used = 0;
 }
 
 /* Env's view of the mode's table. */
@@ -87,6 +91,7 @@ bool mmu_init(Mmu *m, Env *env, Bus *bus, MmuWalk *walk)
             return false;
     env->mmu = m;
     env->base = 0;
+    env->near_used = ~0ull;
     show(env);
     return true;
 }
@@ -424,6 +429,7 @@ static u64 reach_near(Env *env, u64 addr, u64 value, u32 slot, u32 size,
     if (e) {
         env->near_page[slot] = addr & PAGE_MASK;
         env->near_host[slot] = (addr & PAGE_MASK) + e->addend;
+        env->near_used |= 1ull << slot;
     }
     return host;
 }
