@@ -18,7 +18,8 @@ typedef enum Kind {
     SET,
     UNSET,
     HELP,
-    VERSION
+    VERSION,
+    SYSCALLS
 } Kind;
 
 typedef struct Option {
@@ -34,6 +35,8 @@ static const Option table[] = {
     {"h", NULL, NULL, HELP, 0, 0, "this text"},
     {"help", NULL, NULL, HELP, 0, 0, ""},
     {"version", NULL, NULL, VERSION, 0, 0, "the version"},
+    {"syscalls", NULL, NULL, SYSCALLS, 0, 0,
+     "list the guest's system calls: ours, passed through, or why refused"},
     {"L", "LD_PREFIX", "PATH", STRING, AT(prefix), 0,
      "look for the guest's absolute paths below PATH first"},
     {"E", "SET_ENV", "NAME=VALUE", SET, 0, 0,
@@ -122,6 +125,12 @@ _Noreturn static void version(const Abi *abi)
     exit(0);
 }
 
+_Noreturn static void syscalls(void)
+{
+    syscalls_print(stdout);
+    exit(0);
+}
+
 /* ---- values ---- */
 
 static bool parse_number(const char *text, bool size, u64 *out)
@@ -170,6 +179,7 @@ static void apply(Options *o, const Abi *abi, const Option *option, const char *
     switch (option->kind) {
     case HELP: help(abi);
     case VERSION: version(abi);
+    case SYSCALLS: syscalls();
     case FLAG: *(bool *)at = true; break;
     case OPTIONAL:
     case STRING: *(const char **)at = text; break;

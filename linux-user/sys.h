@@ -29,6 +29,7 @@ typedef struct SysDesc {
     bool gives_addr; /* the result is an address */
     i16 host;        /* the host's number, when passed through */
     i64 (*fn)(Task *t, const u64 *arg);
+    const char *why; /* of SYS_LACK */
 } SysDesc;
 
 /* NULL: no such system call. */
@@ -83,7 +84,7 @@ void sys_unimp(const char *format, ...) PRINTF(1, 2);
 #define ARGS_4 ARGS_3, u64
 #define ARGS_5 ARGS_4, u64
 #define ARGS_6 ARGS_5, u64
-#define LACK(nr, name, n, ...)
+#define LACK(nr, name, why, n, ...)
 #define PASS(nr, name, n, ...)
 #define WAIT(nr, name, n, ...)
 #define SYS(nr, name, n, ...)  i64 sys_##name(Task *t ARGS_##n);

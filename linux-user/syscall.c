@@ -27,7 +27,7 @@
 #define CALL_5(a) CALL_4(a), (a)[4]
 #define CALL_6(a) CALL_5(a), (a)[5]
 
-#define LACK(nr, name, n, ...)
+#define LACK(nr, name, why, n, ...)
 #define PASS(nr, name, n, ...)
 #define WAIT(nr, name, n, ...)
 #define SYS(nr, name, n, ...) \
@@ -52,8 +52,9 @@
 
 static const SysDesc table[] = {
 #define ROW(nr, name, n, how, addr, host, fn, ...) \
-    [nr] = {#name, how, n, {KINDS_##n(__VA_ARGS__)}, addr, host, fn},
-#define LACK(nr, name, n, ...) ROW(nr, name, n, SYS_LACK, false, -1, NULL, __VA_ARGS__)
+    [nr] = {#name, how, n, {KINDS_##n(__VA_ARGS__)}, addr, host, fn, NULL},
+#define LACK(nr, name, why, n, ...) \
+    [nr] = {#name, SYS_LACK, n, {KINDS_##n(__VA_ARGS__)}, false, -1, NULL, why},
 #define PASS(nr, name, n, ...) \
     ROW(nr, name, n, SYS_PASS, false, SYS_##name, NULL, __VA_ARGS__)
 #define WAIT(nr, name, n, ...) \
@@ -79,6 +80,27 @@ static const struct {
 const SysDesc *sys_desc(u64 nr)
 {
     return nr < ARRAY_SIZE(table) && table[nr].name ? &table[nr] : NULL;
+}
+
+static const char *how_text(const SysDesc *d)
+{
+    switch ((SysHow)d->how) {
+    case SYS_LACK: return "refused: ";
+    case SYS_PASS:
+    case SYS_WAIT: return "passed through";
+    default: return "ours";
+    }
+}
+
+void syscalls_print(FILE *f)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        const SysDesc *d = &table[i];
+
+        if (d->name)
+            fprintf(f, "%3zu %-24s %s%s\n", i, d->name, how_text(d),
+                    d->why ? d->why : "");
+    }
 }
 
 /* ---- guest addresses ---- */

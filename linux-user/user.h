@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include "../tcache/tcache.h"
 #include "abi.h"
 
@@ -464,5 +465,7 @@ void gdb_process_end(Task *t, int code, int sig);
 /* Makes the system call in t->sys (the loop has filled it from the registers; pc is
  * already behind the instruction).  Returns the value, -errno or SYS_*. */
 i64 syscall_run(Task *t);
+/* Every system call of the guest and what becomes of it, a line each. */
+void syscalls_print(FILE *f);
 
 #endif
