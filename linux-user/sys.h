@@ -86,6 +86,7 @@ void sys_unimp(const char *format, ...) PRINTF(1, 2);
 #define ARGS_6 ARGS_5, u64
 #define LACK(nr, name, why, n, ...)
 #define PASS(nr, name, n, ...)
+#define SAME(nr, name, n, ...)
 #define WAIT(nr, name, n, ...)
 #define SYS(nr, name, n, ...)  i64 sys_##name(Task *t ARGS_##n);
 #define ADDR(nr, name, n, ...) SYS(nr, name, n)
@@ -93,6 +94,7 @@ void sys_unimp(const char *format, ...) PRINTF(1, 2);
 #include "syscalls.def"
 #undef LACK
 #undef PASS
+#undef SAME
 #undef WAIT
 #undef SYS
 #undef ADDR

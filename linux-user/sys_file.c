@@ -240,3 +240,43 @@ i64 sys_fcntl(Task *t, u64 fd, u64 command, u64 arg)
         return -EFAULT;
     return restartable(safe_syscall(SYS_fcntl, fd, command, p));
 }
+
+/* ---- extended attributes, relative to a directory ---- */
+
+typedef struct XattrArgs { /* linux/xattr.h; newer ones are longer */
+    u64 value;
+    u32 size, flags;
+} XattrArgs;
+
+enum { XATTR_SIZE_LARGEST = 1 << 16 };
+
+static i64 xattr_at(Task *t, const u64 *a, GuestAccess access)
+{
+    XattrArgs args;
+    void *value;
+
+    if (a[5] < sizeof args)
+        return -EINVAL;
+    if (a[5] > sizeof args)
+        return a[5] > PAGE_SIZE ? -E2BIG : -EINVAL;
+    if (!GET(t, a[4], &args))
+        return -EFAULT;
+    if (access == GUEST_READ && args.size > XATTR_SIZE_LARGEST)
+        return -E2BIG;
+    args.size = MIN(args.size, XATTR_SIZE_LARGEST);
+    if (!guest_opt(t, args.value, args.size, access, &value))
+        return -EFAULT;
+    args.value = (u64)value;
+    return host_syscall((long)t->sys.nr, a[0], host_addr(t, a[1]), a[2],
+                        host_addr(t, a[3]), &args, sizeof args);
+}
+
+i64 sys_setxattrat(Task *t, u64 dir, u64 path, u64 flags, u64 name, u64 args, u64 size)
+{
+    return xattr_at(t, (u64[6]){dir, path, flags, name, args, size}, GUEST_READ);
+}
+
+i64 sys_getxattrat(Task *t, u64 dir, u64 path, u64 flags, u64 name, u64 args, u64 size)
+{
+    return xattr_at(t, (u64[6]){dir, path, flags, name, args, size}, GUEST_WRITE);
+}

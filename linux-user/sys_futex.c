@@ -73,3 +73,29 @@ i64 sys_futex_waitv(Task *t, u64 waiters, u64 n, u64 flags, u64 timeout, u64 clo
     return restartable(
         safe_syscall(SYS_futex_waitv, v, n, flags, timeout ? &ts : NULL, clock));
 }
+
+/* ---- the calls that do one operation each; their numbers are the host's ---- */
+
+i64 sys_futex_wait(Task *t, u64 addr, u64 value, u64 mask, u64 flags, u64 timeout,
+                   u64 clock)
+{
+    struct timespec ts;
+
+    if (timeout && !GET(t, timeout, &ts))
+        return -EFAULT;
+    return restartable(safe_syscall((long)t->sys.nr, host_addr(t, addr), value, mask,
+                                    flags, timeout ? &ts : NULL, clock));
+}
+
+i64 sys_futex_requeue(Task *t, u64 waiters, u64 flags, u64 n_wake, u64 n_requeue)
+{
+    struct futex_waitv v[2];
+
+    if (!waiters)
+        return -EINVAL;
+    if (!GET(t, waiters, &v))
+        return -EFAULT;
+    for (size_t i = 0; i < ARRAY_SIZE(v); i++)
+        v[i].uaddr = host_addr(t, v[i].uaddr);
+    return host_syscall((long)t->sys.nr, v, flags, n_wake, n_requeue);
+}
