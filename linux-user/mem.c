@@ -137,6 +137,7 @@ void mem_forget(Process *p, u64 addr, u64 len)
     }
     extents_remove(&m->flagged, addr, addr + len);
     extents_remove(&m->map, addr, addr + len);
+    mem_shm_forget(m, addr, addr + len);
 }
 
 bool mem_grant(Memory *m, u64 addr, u64 len, u8 flags)

@@ -23,5 +23,7 @@ void mem_forget(Process *p, u64 addr, u64 len);
 bool mem_grant(Memory *m, u64 addr, u64 len, u8 flags);
 /* Forgets and reserves. */
 i64 mem_unmap(Process *p, u64 addr, u64 len);
+/* shmat's attachments in there are gone. */
+void mem_shm_forget(Memory *m, u64 start, u64 end);
 
 #endif

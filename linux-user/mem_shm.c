@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /* System V shared memory in the guest's window. */
+#include <glib.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include "mem.h"
 
-static Extent *slot(Memory *m, u64 start, bool unused)
+static Extent *find(Memory *m, u64 start)
 {
-    for (size_t i = 0; i < MEM_SHM; i++)
-        if (unused ? m->shm[i].end == 0
-                   : m->shm[i].end != 0 && m->shm[i].start == start)
-            return &m->shm[i];
+    for (size_t i = 0; i < m->shm->len; i++) {
+        Extent *e = &g_array_index(m->shm, Extent, i);
+
+        if (e->start == start)
+            return e;
+    }
     return NULL;
+}
+
+void mem_shm_forget(Memory *m, u64 start, u64 end)
+{
+    for (size_t i = m->shm ? m->shm->len : 0; i-- > 0;) {
+        const Extent *e = &g_array_index(m->shm, Extent, i);
+
+        if (e->start >= start && e->end <= end)
+            g_array_remove_index_fast(m->shm, (guint)i);
+    }
 }
 
 static i64 attach(Process *p, int id, u64 addr, u64 len, int flags)
@@ -19,8 +32,8 @@ static i64 attach(Process *p, int id, u64 addr, u64 len, int flags)
     int prot = PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) |
                (flags & SHM_EXEC ? PROT_EXEC : 0);
     int how = !addr ? 0 : flags & SHM_REMAP ? MAP_FIXED : MAP_FIXED_NOREPLACE;
-    Extent *s = slot(m, 0, true);
-    i64 r = s ? mem_place(m, addr, len, how) : -EMFILE;
+    i64 r = mem_place(m, addr, len, how);
+    Extent at;
 
     if (r < 0)
         return r == -EEXIST ? -EINVAL : r;
@@ -32,7 +45,8 @@ static i64 attach(Process *p, int id, u64 addr, u64 len, int flags)
         mem_reserve(m, addr, len);
         return -ENOMEM;
     }
-    *s = (Extent){addr, addr + len};
+    at = (Extent){addr, addr + len};
+    g_array_append_val(m->shm, at);
     return (i64)addr;
 }
 
@@ -49,6 +63,8 @@ i64 mem_shmat(Task *t, int id, u64 addr, int flags)
     if (ds.shm_segsz > m->space.size)
         return -ENOMEM;
     pthread_mutex_lock(&m->lock);
+    if (!m->shm)
+        m->shm = g_array_new(false, false, sizeof(Extent));
     r = attach(t->process, id, addr, align_up(ds.shm_segsz, PAGE_SIZE),
                flags & ~SHM_RND);
     pthread_mutex_unlock(&m->lock);
@@ -62,12 +78,9 @@ i64 mem_shmdt(Task *t, u64 addr)
     Extent *s;
 
     pthread_mutex_lock(&m->lock);
-    s = addr ? slot(m, addr, false) : NULL;
-    if (s) {
-        /* The reservation over it detaches it. */
+    s = m->shm ? find(m, addr) : NULL;
+    if (s) /* the reservation over it detaches it */
         r = mem_unmap(t->process, s->start, s->end - s->start);
-        s->end = 0;
-    }
     pthread_mutex_unlock(&m->lock);
     return r;
 }

@@ -98,14 +98,12 @@ bool extents_next(const Extents *e, u64 start, u64 end, Extent *out);
 
 /* ---- mem.c: guest memory ---- */
 
-enum { MEM_SHM = 64 };
-
 typedef struct Memory {
     Space space;
     pthread_mutex_t lock; /* maps change one at a time */
     Extents map;
     Extents flagged;     /* where page flags may be other than 0: all but PROT_NONE */
-    Extent shm[MEM_SHM]; /* shmat's; unused: end 0 */
+    struct _GArray *shm; /* of Extent: shmat's; NULL: never any */
     u64 low;             /* first address for mmap (vm.mmap_min_addr) */
     u64 top;             /* mmap searches down from here */
     u64 brk_start, brk;

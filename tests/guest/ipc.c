@@ -85,6 +85,32 @@ static void check_shared(void)
     CHECK_ERR(shmdt(a), EINVAL);
 }
 
+/* Many at a time; what is mapped over one, shmdt leaves alone. */
+static void check_shared_many(void)
+{
+    enum { MANY = 300 };
+    int id = shmget(IPC_PRIVATE, 4096, 0600 | IPC_CREAT);
+    char *at[MANY], *over;
+    struct shmid_ds ds;
+
+    for (int i = 0; i < MANY; i++)
+        at[i] = shmat(id, NULL, 0);
+    CHECK(at[MANY - 1] != (void *)-1);
+    CHECK_EQ(shmctl(id, IPC_STAT, &ds), 0);
+    CHECK_EQ(ds.shm_nattch, MANY);
+    over = mmap(at[7], 4096, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    CHECK_EQ(over, at[7]);
+    over[0] = 1;
+    CHECK_ERR(shmdt(over), EINVAL);
+    CHECK_EQ(over[0], 1);
+    for (int i = 0; i < MANY; i++)
+        CHECK(i == 7 || shmdt(at[i]) == 0);
+    CHECK_EQ(shmctl(id, IPC_STAT, &ds), 0);
+    CHECK_EQ(ds.shm_nattch, 0);
+    CHECK_EQ(shmctl(id, IPC_RMID, NULL), 0);
+}
+
 static void check_mqueue(void)
 {
     struct mq_attr attr = {.mq_maxmsg = 2, .mq_msgsize = 16}, got;
@@ -211,6 +237,7 @@ int main(void)
     check_messages();
     check_semaphores();
     check_shared();
+    check_shared_many();
     check_mqueue();
     check_timers();
     check_signalfd();
