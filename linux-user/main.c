@@ -126,6 +126,8 @@ int main(int argc, char **argv, char **environ)
         fatal(1, "out of memory");
     t->tid = getpid();
     t->mask = inherited_mask();
+    if (process.options.seccomp)
+        seccomp_adopt(t, process.options.seccomp);
     elf_exec(t, options_env(&process.options, environ));
     if (!process.image.interp_base) /* all its code is there */
         symbols_check_filter(process.symbols);

@@ -55,6 +55,8 @@ static const Option table[] = {
      "bug)"},
     {"g", "GDB", "PORT|unix:PATH", STRING, AT(gdb), 0,
      "wait there for gdb (PORT,suspend=n: run, gdb may come later)"},
+    {"seccomp", NULL, "fd:N", STRING, AT(seccomp), 0,
+     "system call filters; for a program that executes another"},
     {"d", "LOG", "ITEM,...", STRING, AT(log_items), 0,
      "log items (-d help lists them)"},
     {"D", "LOG_FILENAME", "FILE", STRING, AT(log_file), 0, "log there (%d: pid)"},
@@ -313,7 +315,8 @@ static bool value_text(const Options *o, const Option *option, char number[32],
     case OPTIONAL:
     case STRING:
         *text = *(const char *const *)at;
-        return *text && option->at != AT(argv0) && option->at != AT(gdb);
+        return *text && option->at != AT(argv0) && option->at != AT(gdb) &&
+               option->at != AT(seccomp);
     case NUMBER:
     case SIZE:
         snprintf(number, 32, "0x%llx", *(const long long *)at);

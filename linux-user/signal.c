@@ -374,15 +374,20 @@ void signal_restore_mask(Task *t)
 void signal_force(Task *t, int sig, int code, u64 addr)
 {
     siginfo_t info = {.si_signo = sig, .si_code = code};
-    SigAction a;
 
     info.si_addr = (void *)addr;
-    if (UNLIKELY(t->gdb) && !gdb_signal(t, &info))
+    signal_force_info(t, &info);
+}
+
+void signal_force_info(Task *t, siginfo_t *info)
+{
+    SigAction a;
+
+    if (UNLIKELY(t->gdb) && !gdb_signal(t, info))
         return;
-    sig = info.si_signo;
-    a = take_action(t->process, sig);
-    if (a.handler <= ABI_SIG_IGN || (t->mask & signal_bit(sig)))
-        signal_die_of(t, &info, NULL);
-    enter_handler(t, &a, &info);
+    a = take_action(t->process, info->si_signo);
+    if (a.handler <= ABI_SIG_IGN || (t->mask & signal_bit(info->si_signo)))
+        signal_die_of(t, info, NULL);
+    enter_handler(t, &a, info);
     signal_set_mask(t, t->mask);
 }

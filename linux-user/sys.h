@@ -122,6 +122,14 @@ i64 proc_open(Task *t, const char *path, int flags);
 /* Is path one of the spellings of /proc/self/NAME? */
 bool proc_self(const Task *t, const char *path, const char *name);
 
+/* ---- sys_seccomp.c ---- */
+
+/* Filters forbid the call in t->sys: its result instead. */
+bool seccomp_stops(Task *t, i64 *result);
+/* PR_SET_SECCOMP, PR_GET_SECCOMP */
+i64 seccomp_prctl(Task *t, u64 mode, u64 addr);
+i64 seccomp_mode(const Task *t);
+
 /* ---- structures whose layout is not the host's ---- */
 
 typedef struct GuestStat {

@@ -186,6 +186,8 @@ i64 sys_prctl(Task *t, u64 op, u64 a, u64 b, u64 c, u64 d)
     case PR_GET_TID_ADDRESS: return PUT(t, a, &t->clear_child_tid) ? 0 : -EFAULT;
     case PR_SET_VMA:
         return host_syscall(SYS_prctl, op, a, host_addr(t, b), c, host_addr(t, d));
+    case PR_SET_SECCOMP: return seccomp_prctl(t, a, b);
+    case PR_GET_SECCOMP: return seccomp_mode(t);
     case PR_GET_AUXV: return prctl_auxv(t, a, b);
     case PR_SET_PDEATHSIG:
     case PR_GET_DUMPABLE:
@@ -198,7 +200,6 @@ i64 sys_prctl(Task *t, u64 op, u64 a, u64 b, u64 c, u64 d)
     case PR_CAPBSET_DROP:
     case PR_GET_SECUREBITS:
     case PR_SET_SECUREBITS:
-    case PR_GET_SECCOMP:
     case PR_GET_TIMERSLACK:
     case PR_SET_TIMERSLACK:
     case PR_MCE_KILL_GET:

@@ -255,6 +255,10 @@ static i64 sys_lack(Task *t, u64 nr, const SysDesc *d)
 
 static i64 dispatch(Task *t, const SysDesc *d, u64 nr, const u64 *arg)
 {
+    i64 r;
+
+    if (UNLIKELY(seccomp_is_on(t)) && seccomp_stops(t, &r))
+        return r;
     if (!d || d->how == SYS_LACK)
         return sys_lack(t, nr, d);
     return d->fn ? d->fn(t, arg) : sys_pass(t, d, arg);

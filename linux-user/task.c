@@ -33,6 +33,7 @@ Task *task_new(Process *p, Env *env)
 void task_free(Task *t)
 {
     t->process->n_tasks--;
+    seccomp_drop(t->seccomp);
     free(t);
 }
 
@@ -196,6 +197,8 @@ static Birth *birth_new(Task *t, const CloneArgs *a)
     b->task = child;
     b->parent = BUSY;
     child->mask = t->mask;
+    child->seccomp = seccomp_share(t->seccomp);
+    child->seccomp_strict = t->seccomp_strict;
     if (a->flags & CLONE_CHILD_CLEARTID)
         child->clear_child_tid = a->child_tid;
     inherit(child, t->env, a);

@@ -62,7 +62,7 @@ static char **tessera_argv(const Process *p, const char *path, char **argv)
 
     while (argv[n_guest])
         n_guest++;
-    all = options_argv(&p->options, n_guest + 7, &n);
+    all = options_argv(&p->options, n_guest + 9, &n);
     if (!all)
         return NULL;
     all[n++] = "-0";
@@ -104,6 +104,22 @@ static void mirror_fault_signals(Process *p)
             host_sigaction(sig, SIG_IGN, 0, 0);
 }
 
+/* The guest's filters of system calls for the new program: a descriptor, none (-1) or
+ * -errno. */
+static int hand_on_filters(const Task *t, char **all, char text[32])
+{
+    int fd;
+
+    if (!t->seccomp && !t->process->seccomp)
+        return -1;
+    if (!all) /* a program for the host would be without */
+        return -EACCES;
+    fd = seccomp_exec_begin(t);
+    snprintf(text, 32, "fd:%d", fd);
+    insert_option(all, "-seccomp", text);
+    return fd;
+}
+
 i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int flags)
 {
     static char *none[] = {NULL};
@@ -112,8 +128,8 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     const char *host_path;
     char **all = NULL;
     FileKind kind;
-    char gdb[32] = "";
-    int debugger = -1;
+    char gdb[32] = "", seccomp[32];
+    int debugger = -1, filters;
     i64 r = program_path(dir, path, flags, program);
 
     if (r < 0)
@@ -125,6 +141,10 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
         return SYS_RESTART;
     if (kind == FILE_GUEST && !(all = tessera_argv(p, program, argv ? argv : none)))
         return -ENOMEM;
+    if ((filters = hand_on_filters(t, all, seccomp)) < -1) {
+        free(all);
+        return filters;
+    }
     if (all && t->gdb)
         debugger = gdb_exec_begin(t);
     if (debugger >= 0)
@@ -145,6 +165,8 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     memset(t->left, 0, sizeof t->left);
     if (all && t->gdb)
         gdb_exec_failed(t, debugger);
+    if (filters >= 0)
+        close(filters);
     free(all);
     signal_init_faults();
     signal_host_mask(t->mask);

@@ -27,6 +27,7 @@ typedef struct Task Task;
 typedef struct ExplainFile ExplainFile;
 typedef struct Symbols Symbols;
 typedef struct Gdb Gdb;
+typedef struct Seccomp Seccomp;
 
 /* What syscall_run may return besides a value or -errno. */
 enum {
@@ -50,6 +51,7 @@ typedef struct Options {
     const char *accel;   /* -accel: jit, interp */
     const char *explain; /* -explain */
     const char *gdb;     /* -g; NULL: no debugger */
+    const char *seccomp; /* -seccomp; NULL: no filters were handed on */
     char **set_env;      /* -E and -U in order, "NAME=VALUE" or "NAME" */
     size_t n_set_env;
     u64 stack_size; /* -s; 0: RLIMIT_STACK */
@@ -250,6 +252,7 @@ i64 signal_mask_for_call(Task *t, u64 set, u64 set_size);
 
 /* Raises a signal that cannot be blocked or ignored (a trap); code: si_code. */
 void signal_force(Task *t, int sig, int code, u64 addr);
+void signal_force_info(Task *t, siginfo_t *info);
 /* A signal waits that may be delivered now. */
 bool signal_ready(const Task *t);
 /* Between exec_run and exec_run: delivers what is there.  restart: the result of the
@@ -320,6 +323,7 @@ struct Process {
     _Atomic u32 n_tasks;
     Gdb *gdb;                   /* NULL: without a debugger's stub */
     bool signals_watched;       /* a debugger wants to know of all that would end it */
+    Seccomp *_Atomic seccomp;   /* filters of all threads */
     _Atomic u32 unimp_said[32]; /* bit per system call: said under -d unimp */
 };
 
@@ -329,6 +333,9 @@ struct Task {
     i32 tid;
     SysCall sys;         /* the system call being made */
     struct GdbTask *gdb; /* NULL: no debugger has a say */
+
+    Seccomp *_Atomic seccomp; /* filters of its own; NULL: none */
+    bool seccomp_strict;
 
     /* signals */
     u64 mask;       /* guest's */
@@ -373,6 +380,20 @@ i64 task_set_tid_address(Task *t, u64 addr);
 i64 task_set_robust_list(Task *t, u64 head, u64 len);
 /* Before the root directory changes: keeps our own binary at hand for execve. */
 void task_keep_exe(Process *p);
+
+/* ---- sys_seccomp.c: the guest's filters of system calls ---- */
+
+/* A child's reference to them, and its end. */
+Seccomp *seccomp_share(Seccomp *s);
+void seccomp_drop(Seccomp *s);
+/* A file descriptor for the next program's -seccomp, or -errno. */
+int seccomp_exec_begin(const Task *t);
+/* Of -seccomp: what the program before this one had. */
+void seccomp_adopt(Task *t, const char *file);
+static inline bool seccomp_is_on(const Task *t)
+{
+    return t->seccomp || t->process->seccomp || t->seccomp_strict;
+}
 
 /* ---- stats.c ---- */
 

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Seccomp: the guest's filters see the guest's numbers, so they are run here, before a
+ * system call is made.  They bind the guest, not us: a program that breaks out of the
+ * emulator leaves them behind.
+ *
+ * A thread has filters of its own, and the process those that TSYNC gave to all.  A
+ * filter is never changed; children share those of their parents, and execve hands them
+ * on in a file (-seccomp).
+ */
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "bpf.h"
+#include "sys.h"
+
+struct Seccomp {
+    Seccomp *older;
+    _Atomic u32 users; /* threads and newer filters */
+    u32 total;         /* instructions of it and all older ones, as the kernel counts */
+    u32 n;
+    struct sock_filter program[];
+};
+
+enum { TOTAL_MOST = 32768, EACH_COSTS = 4 }; /* MAX_INSNS_PER_PATH */
+
+/* ---- lists of filters ---- */
+
+Seccomp *seccomp_share(Seccomp *s)
+{
+    if (s)
+        atomic_fetch_add(&s->users, 1);
+    return s;
+}
+
+void seccomp_drop(Seccomp *s)
+{
+    while (s && atomic_fetch_sub(&s->users, 1) == 1) {
+        Seccomp *older = s->older;
+
+        free(s);
+        s = older;
+    }
+}
+
+/* Puts a copy of the program at the head of a list; 0 or -errno. */
+static i64 add(Seccomp *_Atomic *list, const struct sock_filter *program, u32 n)
+{
+    Seccomp *older = *list, *s;
+    u32 total = (older ? older->total + EACH_COSTS : 0) + n;
+
+    if (!bpf_check(program, n))
+        return -EINVAL;
+    if (total > TOTAL_MOST || !(s = malloc(sizeof *s + n * sizeof *program)))
+        return -ENOMEM;
+    s->older = older; /* its user is now s */
+    s->users = 1;
+    s->total = total;
+    s->n = n;
+    memcpy(s->program, program, n * sizeof *program);
+    *list = s;
+    return 0;
+}
+
+/* The same, oldest first, for all of another list. */
+static i64 add_all(Seccomp *_Atomic *list, const Seccomp *s)
+{
+    i64 r = s ? add_all(list, s->older) : 0;
+
+    return s && r == 0 ? add(list, s->program, s->n) : r;
+}
+
+/* ---- a system call meets them ---- */
+
+static i32 action_of(u32 result) { return (i32)(result & SECCOMP_RET_ACTION_FULL); }
+
+/* The strictest answer; among equals the newest filter's. */
+static u32 ask(const Seccomp *s, const struct seccomp_data *data, u32 so_far)
+{
+    for (; s; s = s->older) {
+        u32 answer = bpf_run(s->program, data);
+
+        if (action_of(answer) < action_of(so_far))
+            so_far = answer;
+    }
+    return so_far;
+}
+
+static u32 arch(const Task *t)
+{
+    return t->process->abi->elf_machine | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE;
+}
+
+static void trap(Task *t, u32 data)
+{
+    siginfo_t info = {.si_signo = SIGSYS, .si_code = 1 /* SYS_SECCOMP */};
+
+    info.si_errno = (int)data;
+    info.si_call_addr = (void *)t->env->pc;
+    info.si_syscall = (int)t->sys.nr;
+    info.si_arch = arch(t);
+    signal_force_info(t, &info);
+}
+
+/* The thread ends; the process too, when it was the last one. */
+static i64 kill_thread(Task *t, int sig)
+{
+    if (t->process->n_tasks == 1 || t->vfork_child)
+        signal_die(t, sig);
+    return task_exit(t, sig);
+}
+
+static bool strict_allows(const Task *t)
+{
+    static const char *const names[] = {"read", "write", "exit", "rt_sigreturn"};
+    const SysDesc *d = sys_desc(t->sys.nr);
+
+    for (size_t i = 0; d && i < ARRAY_SIZE(names); i++)
+        if (!strcmp(d->name, names[i]))
+            return true;
+    return false;
+}
+
+bool seccomp_stops(Task *t, i64 *result)
+{
+    struct seccomp_data data = {.nr = (int)t->sys.nr, .arch = arch(t)};
+    u32 answer;
+
+    if (t->seccomp_strict) {
+        *result = strict_allows(t) ? 0 : kill_thread(t, SIGKILL);
+        return *result;
+    }
+    data.instruction_pointer = t->env->pc;
+    for (size_t i = 0; i < ARRAY_SIZE(data.args); i++)
+        data.args[i] = t->sys.arg[i];
+    answer = ask(t->seccomp, &data, SECCOMP_RET_ALLOW);
+    answer = ask(t->process->seccomp, &data, answer);
+    *result = SYS_KEEP;
+    switch (answer & SECCOMP_RET_ACTION_FULL) {
+    case SECCOMP_RET_ALLOW:
+    case SECCOMP_RET_LOG: return false;
+    case SECCOMP_RET_ERRNO:
+        *result = -(i64)MIN(answer & SECCOMP_RET_DATA, 4095u);
+        return true;
+    case SECCOMP_RET_TRAP: trap(t, answer & SECCOMP_RET_DATA); return true;
+    case SECCOMP_RET_TRACE: /* nobody traces or listens */
+    case SECCOMP_RET_USER_NOTIF: *result = -ENOSYS; return true;
+    case SECCOMP_RET_KILL_THREAD: *result = kill_thread(t, SIGSYS); return true;
+    default: signal_die(t, SIGSYS);
+    }
+}
+
+/* ---- new filters ---- */
+
+static bool may_filter(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    if (host_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1)
+        return true;
+    return host_syscall(SYS_capget, &header, caps) == 0 &&
+           caps[0].effective & 1u << CAP_SYS_ADMIN;
+}
+
+/* The program becomes all threads', and so do those that the caller has. */
+static i64 add_for_all(Task *t, const struct sock_filter *program, u32 n)
+{
+    Process *p = t->process;
+    i64 r;
+
+    if (!bpf_check(program, n))
+        return -EINVAL;
+    pthread_mutex_lock(&p->signal_lock);
+    r = add_all(&p->seccomp, t->seccomp);
+    if (r == 0)
+        r = add(&p->seccomp, program, n);
+    pthread_mutex_unlock(&p->signal_lock);
+    if (r == 0) {
+        seccomp_drop(t->seccomp);
+        t->seccomp = NULL;
+    }
+    return r;
+}
+
+static i64 set_filter(Task *t, u64 flags, u64 addr)
+{
+    const u64 known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
+                      SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    struct {
+        u16 n, pad[3];
+        u64 program;
+    } g;
+    struct sock_filter program[BPF_PROGRAM_LONGEST];
+
+    if (flags & ~known) /* there are no listeners */
+        return -EINVAL;
+    if (!GET(t, addr, &g))
+        return -EFAULT;
+    if (g.n == 0 || g.n > BPF_PROGRAM_LONGEST)
+        return -EINVAL;
+    if (!may_filter())
+        return -EACCES;
+    if (!guest_read(t, program, g.program, g.n * sizeof *program))
+        return -EFAULT;
+    if (t->seccomp_strict)
+        return -EINVAL;
+    return flags & SECCOMP_FILTER_FLAG_TSYNC ? add_for_all(t, program, g.n)
+                                             : add(&t->seccomp, program, g.n);
+}
+
+static i64 set_strict(Task *t)
+{
+    if (t->seccomp || t->process->seccomp)
+        return -EINVAL;
+    t->seccomp_strict = true;
+    return 0;
+}
+
+static i64 action_available(Task *t, u64 flags, u64 addr)
+{
+    u32 action;
+
+    if (flags)
+        return -EINVAL;
+    if (!GET(t, addr, &action))
+        return -EFAULT;
+    switch (action) {
+    case SECCOMP_RET_KILL_PROCESS:
+    case SECCOMP_RET_KILL_THREAD:
+    case SECCOMP_RET_TRAP:
+    case SECCOMP_RET_ERRNO:
+    case SECCOMP_RET_TRACE:
+    case SECCOMP_RET_LOG:
+    case SECCOMP_RET_ALLOW: return 0;
+    default: return -EOPNOTSUPP;
+    }
+}
+
+i64 sys_seccomp(Task *t, u64 op, u64 flags, u64 addr)
+{
+    switch ((u32)op) {
+    case SECCOMP_SET_MODE_STRICT: return flags || addr ? -EINVAL : set_strict(t);
+    case SECCOMP_SET_MODE_FILTER: return set_filter(t, (u32)flags, addr);
+    case SECCOMP_GET_ACTION_AVAIL: return action_available(t, (u32)flags, addr);
+    default: return -EINVAL;
+    }
+}
+
+i64 seccomp_prctl(Task *t, u64 mode, u64 addr)
+{
+    switch (mode) {
+    case SECCOMP_MODE_STRICT: return set_strict(t);
+    case SECCOMP_MODE_FILTER: return set_filter(t, 0, addr);
+    default: return -EINVAL;
+    }
+}
+
+i64 seccomp_mode(const Task *t)
+{
+    return t->seccomp || t->process->seccomp ? SECCOMP_MODE_FILTER
+                                             : SECCOMP_MODE_DISABLED;
+}
+
+/* ---- across execve: a file of programs, oldest first, each after its length ---- */
+
+static bool put_list(int fd, const Seccomp *s)
+{
+    size_t size = s ? s->n * sizeof *s->program : 0;
+
+    return !s ||
+           (put_list(fd, s->older) && write(fd, &s->n, sizeof s->n) == sizeof s->n &&
+            write(fd, s->program, size) == (ssize_t)size);
+}
+
+int seccomp_exec_begin(const Task *t)
+{
+    int fd = (int)memfd_create("seccomp", 0);
+
+    if (fd >= 0 && put_list(fd, t->process->seccomp) && put_list(fd, t->seccomp) &&
+        lseek(fd, 0, SEEK_SET) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -ENOMEM;
+}
+
+void seccomp_adopt(Task *t, const char *file)
+{
+    struct sock_filter program[BPF_PROGRAM_LONGEST];
+    char *end = "";
+    long fd = strncmp(file, "fd:", 3) ? -1 : strtol(file + 3, &end, 10);
+    bool good = fd >= 0 && *end == 0;
+    u32 n;
+
+    while (good && read((int)fd, &n, sizeof n) == sizeof n) {
+        ssize_t size = (ssize_t)(n * sizeof *program);
+
+        good = n <= BPF_PROGRAM_LONGEST &&
+               read((int)fd, program, (size_t)size) == size &&
+               add(&t->seccomp, program, n) == 0;
+    }
+    if (!good || !t->seccomp)
+        fatal(1, "-seccomp %s: no filters there", file);
+    close((int)fd);
+}
