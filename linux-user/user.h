@@ -324,6 +324,7 @@ struct Process {
     Gdb *gdb;                   /* NULL: without a debugger's stub */
     bool signals_watched;       /* a debugger wants to know of all that would end it */
     Seccomp *_Atomic seccomp;   /* filters of all threads */
+    struct _GHashTable *aio;    /* contexts of io_setup; NULL: never any */
     _Atomic u32 unimp_said[32]; /* bit per system call: said under -d unimp */
 };
 
