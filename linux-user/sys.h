@@ -122,6 +122,13 @@ i64 proc_open(Task *t, const char *path, int flags);
 /* Is path one of the spellings of /proc/self/NAME? */
 bool proc_self(const Task *t, const char *path, const char *name);
 
+/* ---- sys_uring.c ---- */
+
+/* The guest maps a part of a ring, which is there already; -ENODEV: fd is no ring's. */
+i64 uring_mmap(Task *t, u64 addr, u64 len, u64 offset, i32 flags, i32 fd);
+/* Descriptors in [first, last] are about to be closed; there are rings. */
+void uring_close(Task *t, u64 first, u64 last);
+
 /* ---- sys_seccomp.c ---- */
 
 /* Filters forbid the call in t->sys: its result instead. */

@@ -5,6 +5,7 @@
  * differs), fcntl (arguments by command), descriptors that are ours.
  */
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,6 +61,8 @@ static bool fd_is_ours(const Task *t, u64 fd)
 
 i64 sys_close(Task *t, u64 fd)
 {
+    if (UNLIKELY(t->process->rings))
+        uring_close(t, (u32)fd, (u32)fd);
     return fd_is_ours(t, fd) ? -EBADF : host_syscall(SYS_close, fd);
 }
 
@@ -70,6 +73,8 @@ i64 sys_close_range(Task *t, u64 first, u64 last, u64 flags)
 
     first = (u32)first;
     last = (u32)last;
+    if (t->process->rings && !(flags & CLOSE_RANGE_CLOEXEC))
+        uring_close(t, first, last);
     if (t->process->exe_fd < 0 || first > last || ours < first || ours > last)
         return host_syscall(SYS_close_range, first, last, flags);
     if (first < ours)

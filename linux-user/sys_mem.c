@@ -5,6 +5,12 @@
 
 i64 sys_mmap(Task *t, u64 addr, u64 len, u64 prot, u64 flags, u64 fd, u64 offset)
 {
+    if (UNLIKELY(t->process->rings) && !(flags & MAP_ANONYMOUS)) {
+        i64 r = uring_mmap(t, addr, len, offset, (i32)flags, (i32)fd);
+
+        if (r != -ENODEV)
+            return r;
+    }
     return mem_mmap(t, addr, len, (i32)prot, (i32)flags, (i32)fd, offset);
 }
 

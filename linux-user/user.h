@@ -325,6 +325,7 @@ struct Process {
     bool signals_watched;       /* a debugger wants to know of all that would end it */
     Seccomp *_Atomic seccomp;   /* filters of all threads */
     struct _GHashTable *aio;    /* contexts of io_setup; NULL: never any */
+    struct _GHashTable *rings;  /* of io_uring_setup; the same */
     _Atomic u32 unimp_said[32]; /* bit per system call: said under -d unimp */
 };
 
