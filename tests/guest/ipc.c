@@ -144,7 +144,8 @@ static void check_timers(void)
 {
     struct sigaction sa = {.sa_sigaction = on_timer, .sa_flags = SA_SIGINFO};
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
-    struct itimerspec when = {{0, 0}, {0, 1000000}}, left;
+    /* Again and again: the first may come before the sleep has begun. */
+    struct itimerspec when = {{0, 20000000}, {0, 1000000}}, left;
     struct timespec second = {1, 0}, rest = {0, 0}, a, b;
     timer_t timer;
 
