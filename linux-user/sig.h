@@ -34,6 +34,8 @@ void signal_restore_mask(Task *t);
 void signal_init_faults(void);
 /* Mirrors an action in the host. */
 void signal_host_action(const Process *p, int sig, const SigAction *a);
+/* libc has just made its first thread, and with it taken a signal for itself. */
+void signal_reclaim(Task *t);
 /* The action in force; signal_lock is held. */
 SigAction *signal_action_of(Process *p, int sig);
 /* Ends the process by a signal of the guest's; a fault is explained in one line,

@@ -199,6 +199,17 @@ SigAction *signal_action_of(Process *p, int sig)
     return a;
 }
 
+void signal_reclaim(Task *t)
+{
+    const int setxid = 33; /* the guest's libc uses the same */
+    Process *p = t->process;
+
+    pthread_mutex_lock(&p->signal_lock);
+    signal_host_action(p, setxid, signal_action_of(p, setxid));
+    pthread_mutex_unlock(&p->signal_lock);
+    signal_host_mask(t->mask);
+}
+
 void signal_intercept(Process *p, bool on)
 {
     pthread_mutex_lock(&p->signal_lock);

@@ -90,6 +90,7 @@ typedef struct Birth {
     Task *task;
     CloneArgs args;
     _Atomic u32 parent; /* BUSY: it still reads the tid and writes what it must */
+    bool first;         /* of the process's besides the main one */
     _Alignas(16) u8 altstack[SIGNAL_ALTSTACK];
 } Birth;
 
@@ -97,7 +98,8 @@ enum { BUSY, DONE, AWAITED }; /* AWAITED: busy, and the thread wants to end */
 
 static __thread Birth *birth;
 
-/* The thread's last step but one: its parent must not find it gone. */
+/* The thread's last step but one: its parent must not find it gone.  A first thread's
+ * first step, too: libc's handlers are in place of the guest's. */
 static void wait_for_parent(Birth *b)
 {
     u32 seen = BUSY;
@@ -130,6 +132,8 @@ static void *thread_main(void *arg)
     u64 unshared = (CLONE_FS | CLONE_FILES) & ~b->args.flags;
 
     t->tid = thread_tid(pthread_self());
+    if (b->first)
+        wait_for_parent(b);
     if (b->args.flags & CLONE_CHILD_SETTID)
         PUT(t, b->args.child_tid, &t->tid);
     if (b->args.flags & CLONE_PARENT_SETTID)
@@ -196,6 +200,7 @@ static Birth *birth_new(Task *t, const CloneArgs *a)
     b->args = *a;
     b->task = child;
     b->parent = BUSY;
+    b->first = t->process->n_tasks == 2; /* it is counted */
     child->mask = t->mask;
     child->seccomp = seccomp_share(t->seccomp);
     child->seccomp_strict = t->seccomp_strict;
@@ -221,6 +226,8 @@ static i64 clone_thread(Task *t, const CloneArgs *a)
     } else {
         if (a->flags & CLONE_PARENT_SETTID)
             PUT(t, a->parent_tid, &tid);
+        if (b->first)
+            signal_reclaim(t);
         parent_is_done(b);
     }
     return error ? -error : tid;

@@ -34,6 +34,54 @@ static void run(void *(*fn)(void *), int n)
     }
 }
 
+static sem_t end;
+
+static void *wait_for_end(void *arg)
+{
+    while (sem_wait(&end) && errno == EINTR)
+        ;
+    return arg;
+}
+
+static void *change_ids(void *arg)
+{
+    CHECK_EQ(setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1), 0);
+    return arg;
+}
+
+/* libc has every thread make such a call, by a signal of its own: the first thread of a
+ * process in the way of the others, and the other way round. */
+static void check_ids(void)
+{
+    pthread_t waits, changes;
+
+    sem_init(&end, 0, 0);
+    CHECK_EQ(pthread_create(&waits, NULL, wait_for_end, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        usleep(1000);
+        CHECK_EQ(setresgid((gid_t)-1, (gid_t)-1, (gid_t)-1), 0);
+    }
+    CHECK_EQ(pthread_create(&changes, NULL, change_ids, NULL), 0);
+    pthread_join(changes, NULL);
+    sem_post(&end);
+    pthread_join(waits, NULL);
+}
+
+static void check_ids_in_child(void)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        run(change_ids, 1);
+        check_ids();
+        fflush(stdout);
+        _exit(check_failed != 0);
+    }
+    waitpid(pid, &status, 0);
+    CHECK_EQ(status, 0);
+}
+
 static void *add_up(void *arg)
 {
     for (int i = 0; i < 2000; i++) {
@@ -240,6 +288,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "exit9"))
         return 9;
+    check_ids_in_child();
+    check_ids();
     run(add_up, THREADS);
     CHECK_EQ(total, THREADS * 2000);
     CHECK_EQ(local, 1000);
