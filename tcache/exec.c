@@ -586,10 +586,9 @@ static const u8 context_r[HOST_GPRS] = {REG_RBX, REG_R12, REG_R13, REG_R14,
                                         REG_R11, REG_RSI, REG_RDI};
 
 /* The plan's registers, as the fault found them, into Env. */
-static void sync_globals(Cache *c, Env *env, const Tb *tb, const ucontext_t *context)
+static void sync_globals(Cache *c, Env *env, const Plan *plan,
+                         const ucontext_t *context)
 {
-    const Plan *plan = &c->plans[tb->plan];
-
     for (u32 i = 0; i < ENV_GLOBALS; i++) {
         u8 h = plan->host[i];
 
@@ -700,15 +699,13 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     if (!tb)
         return false;
     begun = tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc, &due);
-    if (!begun)
-        return false;
     if (log_on(LOG_FAULT))
         log_printf("fault: signal %d at guest pc 0x%llx, host %p\n", sig,
                    (unsigned long long)env->pc, info->si_addr);
     if (!helper)
-        sync_globals(c, env, tb, context);
+        sync_globals(c, env, &c->plans[begun ? tb->plan : 0], context);
     canon_apply(env->g, due);
-    if (empty_near(c, sig, info, helper)) {
+    if (!begun || empty_near(c, sig, info, helper)) { /* on entry: its source is gone */
         env->trap.kind = TRAP_NONE;
         env->thread->step_pc = env->pc;
     } else if (sig == SIGSEGV && write && watched_write(c, env, tb, info)) {
