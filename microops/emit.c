@@ -304,7 +304,8 @@ static void emit_round(Emit *e)
     }
     if (e->t->strides && e->t->strides->clock != VAL_NONE) {
         emit_stride_check(e);
-        emit_out_of_rounds(e); /* no more is known ahead */
+        emit_out_of_rounds(e); /* no more is known ahead, or there is a request */
+        return;
     }
     emit_head_check(e);
 }

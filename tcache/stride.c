@@ -5,11 +5,12 @@
 #include "stride.h"
 
 enum {
-    FAR_STEP = 512,     /* bytes: beyond, a page does not last for long */
-    WIDE = 1024,        /* bytes that one register may be used for */
-    ROUNDS_LEAST = 8,   /* ahead, to begin with */
-    WAIT_MOST = 12,     /* log2 of rounds between tries in vain */
-    HOPELESS_AFTER = 64 /* tries in vain */
+    FAR_STEP = 512,        /* bytes: beyond, a page does not last for long */
+    ROUNDS_AT_ONCE = 4096, /* that a request may wait for */
+    WIDE = 1024,           /* bytes that one register may be used for */
+    ROUNDS_LEAST = 8,      /* ahead, to begin with */
+    WAIT_MOST = 12,        /* log2 of rounds between tries in vain */
+    HOPELESS_AFTER = 64    /* tries in vain */
 };
 
 /* ---- what a loop is like ---- */
@@ -134,7 +135,7 @@ static u64 rounds_ahead(const Env *env, const Stride *s, u64 *delta)
 /* Is everything known for so many rounds?  Env says then where things are. */
 static bool get_ready(Env *env, const Strides *s, u64 least)
 {
-    u64 rounds = 1 << 20, step = 0;
+    u64 rounds = ROUNDS_AT_ONCE, step = 0;
 
     for (u32 i = 0; i < s->n; i++) {
         rounds = MIN(rounds, rounds_ahead(env, &s->stride[i], &env->stride_delta[i]));
@@ -218,7 +219,8 @@ Tb *strides_enter(Cache *c, Env *env, u32 block)
 
 u64 strides_on(Env *env, u64 block, u64 b, u64 c)
 {
-    return get_ready(env, env->cache->tbs[block].strides, 1);
+    return !atomic_load(&env->request) &&
+           get_ready(env, env->cache->tbs[block].strides, 1);
 }
 
 /* ---- keeping ---- */
