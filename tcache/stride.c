@@ -26,20 +26,16 @@ static bool is_step(const Op *op)
     return op->op == OP_add && op->in[0] == op->out && val_is_const(op->in[1]);
 }
 
-static void find_motions(const Ir *ir, Motion *motion)
+static void follow(const Ir *ir, const Op *op, Motion *motion)
 {
-    memset(motion, 0, STRIDE_REGS * sizeof *motion);
-    for (u32 i = 0; i < ir->n_ops; i++) {
-        const Op *op = &ir->ops[i];
+    Motion *m = op->out < STRIDE_REGS ? &motion[op->out] : NULL;
 
-        if (op->out >= STRIDE_REGS)
-            continue;
-        if (is_step(op))
-            motion[op->out].step =
-                (i64)((u64)motion[op->out].step + (u64)ir_value(ir, op->in[1]));
-        else
-            motion[op->out].free = true;
-    }
+    if (!m)
+        return;
+    if (is_step(op))
+        m->step = (i64)((u64)m->step + (u64)ir_value(ir, op->in[1]));
+    else
+        m->free = true;
 }
 
 static Stride *stride_of(Strides *s, Val base, i64 step)
@@ -93,10 +89,11 @@ static void fill_emit(Strides *s)
  * either is left alone. */
 bool strides_find(const Ir *ir, Strides *s)
 {
-    Motion all[STRIDE_REGS], now[STRIDE_REGS] = {{0}};
+    Motion all[STRIDE_REGS] = {{0}}, now[STRIDE_REGS] = {{0}};
 
     *s = (Strides){0};
-    find_motions(ir, all);
+    for (u32 i = 0; i < ir->n_ops; i++)
+        follow(ir, &ir->ops[i], all);
     for (u32 i = 0; i < ir->n_ops; i++) {
         const Op *op = &ir->ops[i];
 
@@ -105,9 +102,7 @@ bool strides_find(const Ir *ir, Strides *s)
         if (op_desc[op->op].flags & FAULT && !take(s, op, all, now) &&
             op_desc[op->op].flags & STORE)
             return false;
-        if (op->out < STRIDE_REGS && is_step(op))
-            now[op->out].step =
-                (i64)((u64)now[op->out].step + (u64)ir_value(ir, op->in[1]));
+        follow(ir, op, now);
     }
     fill_emit(s);
     return s->n;

@@ -176,7 +176,7 @@ void *code_sparse(size_t size);
 Tb *tb_find(Cache *c, u64 pc, u64 flags); /* no lock needed; NULL: none */
 Tb *tb_at(Cache *c, u32 offset);          /* whose code; NULL: nobody's */
 /* The guest pc that offset belongs to, and what is due there; how many instructions the
- * block has begun by then, 0: offset is not in it. */
+ * block has begun by then, 0: it is being entered. */
 u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due);
 void tb_insert(Cache *c, Tb *tb);
 void tb_drop(Cache *c, Tb *tb); /* lock held */
