@@ -212,7 +212,9 @@ static void open_program(Process *p, ElfFile *f)
     Shebang bang;
 
     for (int depth = 0; depth <= ABI_SHEBANG_DEPTH; depth++) {
-        i64 r = elf_open(f, path_host(p, p->program, buf));
+        bool opened = !script && p->options.program_fd >= 0;
+        i64 r = opened ? elf_open_fd(f, p->options.program_fd)
+                       : elf_open(f, path_host(p, p->program, buf));
 
         if (r < 0 && script)
             fatal(r == -ENOENT ? NOT_FOUND : NOT_RUN, "%s: interpreter %s: %s", script,

@@ -30,6 +30,8 @@ typedef struct Shebang {
 
 /* Opens a regular file that we may execute, by its host path.  0 or -errno. */
 i64 elf_open(ElfFile *f, const char *host_path);
+/* The same of a file that the kernel has opened to run it; takes the descriptor. */
+i64 elf_open_fd(ElfFile *f, int fd);
 void elf_close(ElfFile *f);
 FileKind elf_kind(const Process *p, const ElfFile *f);
 bool elf_shebang(const ElfFile *f, Shebang *out);

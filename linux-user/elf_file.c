@@ -58,21 +58,21 @@ const char *path_host(const Process *p, const char *path, char *out)
 
 /* ---- files ---- */
 
-i64 elf_open(ElfFile *f, const char *host_path)
+/* path: whose right to be executed is to be checked; NULL: none. */
+static i64 open_checked(ElfFile *f, int fd, const char *path)
 {
     struct stat st;
     ssize_t n;
     i64 r = 0;
 
     f->ph = NULL;
-    f->fd = open(host_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (f->fd < 0)
-        return -errno;
+    f->fd = fd;
     if (fstat(f->fd, &st))
         r = -errno;
     else if (S_ISDIR(st.st_mode))
         r = -EISDIR;
-    else if (!S_ISREG(st.st_mode) || faccessat(AT_FDCWD, host_path, X_OK, AT_EACCESS))
+    else if (!S_ISREG(st.st_mode) ||
+             (path && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS)))
         r = -EACCES;
     n = r == 0 ? pread(f->fd, f->head, sizeof f->head, 0) : 0;
     if (n < 0)
@@ -83,6 +83,16 @@ i64 elf_open(ElfFile *f, const char *host_path)
     f->head_len = n > 0 ? (size_t)n : 0;
     return r;
 }
+
+i64 elf_open(ElfFile *f, const char *host_path)
+{
+    int fd = open(host_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    f->fd = -1;
+    return fd < 0 ? -errno : open_checked(f, fd, host_path);
+}
+
+i64 elf_open_fd(ElfFile *f, int fd) { return open_checked(f, fd, NULL); }
 
 void elf_close(ElfFile *f)
 {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include "user.h"
 
 typedef enum Kind {
@@ -19,7 +20,8 @@ typedef enum Kind {
     UNSET,
     HELP,
     VERSION,
-    SYSCALLS
+    SYSCALLS,
+    BINFMT
 } Kind;
 
 typedef struct Option {
@@ -37,6 +39,11 @@ static const Option table[] = {
     {"version", NULL, NULL, VERSION, 0, 0, "the version"},
     {"syscalls", NULL, NULL, SYSCALLS, 0, 0,
      "list the guest's system calls: ours, passed through, or why refused"},
+    {"binfmt", NULL, "install|remove|check", BINFMT, 0, 0,
+     "have the kernel start the guest's programs with this one (binfmt_misc), no "
+     "longer, or say what is wrong with that"},
+    {"by-kernel", NULL, NULL, FLAG, AT(binfmt), 0,
+     "have it start setuid programs; for a program that executes another"},
     {"L", "LD_PREFIX", "PATH", STRING, AT(prefix), 0,
      "look for the guest's absolute paths below PATH first"},
     {"E", "SET_ENV", "NAME=VALUE", SET, 0, 0,
@@ -182,6 +189,7 @@ static void apply(Options *o, const Abi *abi, const Option *option, const char *
     case HELP: help(abi);
     case VERSION: version(abi);
     case SYSCALLS: syscalls();
+    case BINFMT: exit(binfmt_run(abi, text));
     case FLAG: *(bool *)at = true; break;
     case OPTIONAL:
     case STRING: *(const char **)at = text; break;
@@ -214,7 +222,7 @@ static void apply_variable(Options *o, const Abi *abi, const Option *option, cha
     free(copy);
 }
 
-static void parse_variables(Options *o, const Abi *abi)
+static void apply_variables(Options *o, const Abi *abi)
 {
     static const char *const prefixes[] = {"QEMU_", "TESSERA_"};
 
@@ -227,6 +235,13 @@ static void parse_variables(Options *o, const Abi *abi)
             if (text)
                 apply_variable(o, abi, &table[i], text);
         }
+}
+
+/* Not those of somebody who starts a program with more rights than their own. */
+static void parse_variables(Options *o, const Abi *abi)
+{
+    if (!getauxval(AT_SECURE))
+        apply_variables(o, abi);
 }
 
 /* -name, or -name=value where the value may be left out. */
@@ -272,11 +287,11 @@ static void check_cpu(const Options *o, const Abi *abi)
     fatal(1, "-cpu %s: unknown (-cpu help lists them)", o->cpu);
 }
 
-void options_parse(Options *o, const Abi *abi, int argc, char **argv)
+/* Options; returns the program's place in argv. */
+static int parse_line(Options *o, const Abi *abi, int argc, char **argv)
 {
     int i = 1;
 
-    parse_variables(o, abi);
     for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
         const char *name = argv[i] + 1 + (argv[i][1] == '-');
         const Option *option = find(name);
@@ -289,12 +304,25 @@ void options_parse(Options *o, const Abi *abi, int argc, char **argv)
             fatal(1, "%s: unknown option (-help lists them)", argv[i]);
         apply(o, abi, option, value_of(option, argv, argc, &i));
     }
+    return i;
+}
+
+void options_parse(Options *o, const Abi *abi, int argc, char **argv)
+{
+    bool by_kernel;
+    int i;
+
+    parse_variables(o, abi);
+    by_kernel = binfmt_started(o, argc, argv);
+    i = by_kernel ? 0 : parse_line(o, abi, argc, argv);
     check_cpu(o, abi);
     if (o->log_items && !strcmp(o->log_items, "help")) {
         const char *bad;
 
         log_set_items("help", &bad); /* prints the table and ends */
     }
+    if (by_kernel)
+        return;
     if (i == argc)
         fatal(1, "which program? (-help says more)");
     o->program = argv[i];

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "sig.h"
 
@@ -87,13 +89,39 @@ static void insert_option(char **all, char *name, char *value)
     all[2] = value;
 }
 
+/* -ENOENT: there is no way to our own file. */
 static i64 exec_self(const Process *p, char **argv, char **envp)
 {
     if (p->exe_fd >= 0)
         return host_syscall(SYS_execveat, p->exe_fd, "", argv, envp, AT_EMPTY_PATH);
     if (access(SELF, F_OK) == 0)
         return host_syscall(SYS_execve, SELF, argv, envp);
+    if (p->options.binfmt) /* AT_EXECFN is the guest's program */
+        return -ENOENT;
     return host_syscall(SYS_execve, getauxval(AT_EXECFN), argv, envp); /* no /proc */
+}
+
+/* Does executing the file give rights that only the kernel can give? */
+static bool gives_rights(const char *host_path)
+{
+    struct stat st;
+
+    return (stat(host_path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID))) ||
+           getxattr(host_path, "security.capability", NULL, 0) > 0;
+}
+
+/* Returns only where it fails. */
+static i64 exec_guest(const Process *p, const char *host_path, char **all, char **argv,
+                      char **envp)
+{
+    i64 r;
+
+    if (p->options.binfmt && !p->options.prefix && gives_rights(host_path))
+        host_syscall(SYS_execve, host_path, argv, envp);
+    r = exec_self(p, all, envp);
+    if (r == -ENOENT && p->options.binfmt)
+        r = host_syscall(SYS_execve, host_path, argv, envp);
+    return r;
 }
 
 /* Our own fault handlers become default actions; what the guest ignores stays so. */
@@ -159,7 +187,7 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     mirror_fault_signals(p);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &t->mask, NULL, sizeof t->mask);
     if (all)
-        r = exec_self(p, all, envp ? envp : none);
+        r = exec_guest(p, host_path, all, argv ? argv : none, envp ? envp : none);
     else
         r = host_syscall(SYS_execve, host_path, argv ? argv : none, envp ? envp : none);
     memset(t->left, 0, sizeof t->left);

@@ -60,6 +60,8 @@ typedef struct Options {
     u64 tb_size;    /* -tb-size; 0: the default */
     u64 seed;       /* -seed */
     bool seed_given, strace, one_insn, perfmap, jitdump;
+    bool binfmt; /* -by-kernel: binfmt_misc brought us here; execve may ask it again */
+    int program_fd;    /* the program, opened by the kernel; -1: program is its path */
     const char *stats; /* -stats; NULL: no, else what stats.c knows */
     const char *program;
     char **args; /* the guest's argv[1..], NULL-terminated */
@@ -75,6 +77,14 @@ char **options_argv(const Options *o, size_t room, size_t *n);
 char **options_env(const Options *o, char **environ);
 /* "tessera-GUEST: ..." to stderr, exit. */
 _Noreturn void fatal(int status, const char *format, ...) PRINTF(2, 3);
+
+/* ---- binfmt.c: -binfmt, and what the kernel tells us then ---- */
+
+/* install, remove or check; returns the exit status. */
+int binfmt_run(const Abi *abi, const char *action);
+/* The kernel started us for a program: it and its arguments, no options.  False: a
+ * command line as any other. */
+bool binfmt_started(Options *o, int argc, char **argv);
 
 /* ---- extents.c: which guest addresses are mapped ---- */
 

@@ -18,6 +18,7 @@ static Task *fuzz_task(void)
     process.mem = &memory;
     process.options.reserve = 1ull << 32;
     process.options.stack_size = 1 << 20;
+    process.options.program_fd = -1;
     if (!mem_init(&memory, &process.options))
         abort();
     process.cache = cache_new(&options, process.guest, &memory.space);
