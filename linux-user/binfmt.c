@@ -268,9 +268,11 @@ static char separator(const char *path)
     return *c;
 }
 
-static bool entry_write(const Abi *abi, const char *name, const char *path)
+/* False: the kernel would not take it. */
+static bool make_rule(const Abi *abi, const char *name, const char *path,
+                      char rule[2 * PATH_MAX])
 {
-    char rule[2 * PATH_MAX], *end = rule, c = separator(path);
+    char *end = rule, c = separator(path);
     u8 magic[MAGIC], mask[MAGIC];
 
     guest_magic(abi, magic, mask);
@@ -280,30 +282,44 @@ static bool entry_write(const Abi *abi, const char *name, const char *path)
     end = put_bytes(end, mask);
     end += sprintf(end, "%c%s%c" FLAGS, c, path, c);
     if (c && end - rule < RULE_MOST)
-        return write_file("register", rule);
+        return true;
     complain("%s: the kernel takes no such name (too long, or with all of :|;,!)",
              path);
     return false;
 }
 
+/* Our own file's name; false: it has none any more. */
+static bool own_path(char path[PATH_MAX])
+{
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+    path[MAX(n, 0)] = 0;
+    if (n > 0 && access(path, X_OK) == 0)
+        return true;
+    complain("%s: this program's own file is gone", path);
+    return false;
+}
+
+static int print(const Abi *abi, const char *name)
+{
+    char path[PATH_MAX], rule[2 * PATH_MAX];
+
+    if (!own_path(path) || !make_rule(abi, name, path, rule))
+        return 1;
+    puts(rule);
+    return 0;
+}
+
 static int install(const Abi *abi, const char *name)
 {
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    char path[PATH_MAX], rule[2 * PATH_MAX];
     Entry e;
 
-    if (!mount_check(true) || !is_enabled())
-        return 1;
-    path[MAX(n, 0)] = 0;
-    if (n <= 0 || access(path, X_OK)) {
-        complain("%s: this program's own file is gone", path);
-        return 1;
-    }
-    if (others_complain(abi))
+    if (!mount_check(true) || !is_enabled() || !own_path(path) || others_complain(abi))
         return 1;
     if (entry_read(name, &e) && !write_file(name, "-1")) /* it has an older file open */
         return 1;
-    if (!entry_write(abi, name, path))
+    if (!make_rule(abi, name, path, rule) || !write_file("register", rule))
         return 1;
     dynamic_check(path);
     printf("%s starts %s programs from now on\n", path, abi->guest);
@@ -386,7 +402,9 @@ int binfmt_run(const Abi *abi, const char *action)
         return uninstall(name);
     if (!strcmp(action, "check"))
         return check(abi, name);
-    complain("%s: install, remove or check is wanted", action);
+    if (!strcmp(action, "print"))
+        return print(abi, name);
+    complain("%s: install, remove, check or print is wanted", action);
     return 1;
 }
 

@@ -39,9 +39,9 @@ static const Option table[] = {
     {"version", NULL, NULL, VERSION, 0, 0, "the version"},
     {"syscalls", NULL, NULL, SYSCALLS, 0, 0,
      "list the guest's system calls: ours, passed through, or why refused"},
-    {"binfmt", NULL, "install|remove|check", BINFMT, 0, 0,
+    {"binfmt", NULL, "install|remove|check|print", BINFMT, 0, 0,
      "have the kernel start the guest's programs with this one (binfmt_misc), no "
-     "longer, or say what is wrong with that"},
+     "longer, say what is wrong with that, or print its rule"},
     {"by-kernel", NULL, NULL, FLAG, AT(binfmt), 0,
      "have it start setuid programs; for a program that executes another"},
     {"L", "LD_PREFIX", "PATH", STRING, AT(prefix), 0,

@@ -80,7 +80,7 @@ _Noreturn void fatal(int status, const char *format, ...) PRINTF(2, 3);
 
 /* ---- binfmt.c: -binfmt, and what the kernel tells us then ---- */
 
-/* install, remove or check; returns the exit status. */
+/* install, remove, check or print; returns the exit status. */
 int binfmt_run(const Abi *abi, const char *action);
 /* The kernel started us for a program: it and its arguments, no options.  False: a
  * command line as any other. */
