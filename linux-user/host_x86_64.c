@@ -3,21 +3,25 @@
 #include <sys/syscall.h>
 #include "user.h"
 
-_Static_assert(SYS_RESTART == -513, "the assembler below knows it");
+_Static_assert(SYS_RESTART_SA == -512 && SYS_RESTART == -513, "the assembler has them");
 
 i64 safe_syscall_begin(_Atomic u32 *interrupted, long nr, long a, long b, long c,
                        long d, long e, long f);
-extern const char safe_syscall_test[], safe_syscall_done[], safe_syscall_not[];
+extern const char safe_syscall_test[], safe_syscall_insn[], safe_syscall_done[];
+extern const char safe_syscall_not[], safe_syscall_again[];
 extern const char copy_insn[], copy_done[];
 void signal_restorer(void);
 
 /*
  * From the test to the syscall instruction nothing has happened yet: a signal there
- * moves the pc to safe_syscall_not.
+ * moves the pc to safe_syscall_not.  Where the kernel would restart the call after a
+ * handler with SA_RESTART, as all of ours are, it moves the pc back to the instruction;
+ * rcx then has what the instruction left there, the address after it.
  */
 __asm__(".text\n"
-        ".globl safe_syscall_begin, safe_syscall_test, safe_syscall_done\n"
-        ".globl safe_syscall_not, signal_restorer\n"
+        ".globl safe_syscall_begin, safe_syscall_test, safe_syscall_insn\n"
+        ".globl safe_syscall_done, safe_syscall_not, safe_syscall_again\n"
+        ".globl signal_restorer\n"
         ".type safe_syscall_begin, @function\n"
         "safe_syscall_begin:\n"
         "    mov %rdi, %r11\n"
@@ -28,14 +32,19 @@ __asm__(".text\n"
         "    mov %r9, %r10\n"
         "    mov 8(%rsp), %r8\n"
         "    mov 16(%rsp), %r9\n"
+        "    xor %ecx, %ecx\n"
         "safe_syscall_test:\n"
         "    cmpl $0, (%r11)\n"
         "    jne safe_syscall_not\n"
+        "safe_syscall_insn:\n"
         "    syscall\n"
         "safe_syscall_done:\n"
         "    ret\n"
         "safe_syscall_not:\n"
         "    mov $-513, %rax\n"
+        "    ret\n"
+        "safe_syscall_again:\n"
+        "    mov $-512, %rax\n"
         "    ret\n"
         ".size safe_syscall_begin, . - safe_syscall_begin\n"
         ".type signal_restorer, @function\n"
@@ -91,10 +100,25 @@ bool context_leave_copy(ucontext_t *context)
     return true;
 }
 
+/* Does the syscall instruction write rcx?  With FRED it does not. */
+static bool syscall_marks(void)
+{
+    long nr = SYS_getpid, rcx = 0;
+
+    __asm__ volatile("syscall" : "+a"(nr), "+c"(rcx) : : "r11", "memory");
+    return rcx;
+}
+
+/* Without a mark a signal just before the instruction counts as one during it. */
 void context_leave_syscall(ucontext_t *context)
 {
-    if (pc_within(context, safe_syscall_test, safe_syscall_done))
-        context->uc_mcontext.gregs[REG_RIP] = (greg_t)safe_syscall_not;
+    greg_t *regs = context->uc_mcontext.gregs;
+
+    if (regs[REG_RIP] == (greg_t)safe_syscall_insn &&
+        (regs[REG_RCX] == (greg_t)safe_syscall_done || !syscall_marks()))
+        regs[REG_RIP] = (greg_t)safe_syscall_again;
+    else if (pc_within(context, safe_syscall_test, safe_syscall_done))
+        regs[REG_RIP] = (greg_t)safe_syscall_not;
 }
 
 void context_call(ucontext_t *context, void (*fn)(void))

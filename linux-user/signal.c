@@ -163,7 +163,8 @@ void signal_host_action(const Process *p, int sig, const SigAction *a)
 
     if (by_host(p, sig, a))
         handler = (void *)a->handler;
-    host_sigaction(sig, handler, (a->flags & kept) | SA_SIGINFO | SA_ONSTACK, ~0ull);
+    host_sigaction(sig, handler,
+                   (a->flags & kept) | SA_SIGINFO | SA_ONSTACK | SA_RESTART, ~0ull);
 }
 
 void signal_init_faults(void)

@@ -28,7 +28,7 @@ i64 sys_openat(Task *t, u64 dir, u64 addr, u64 flags, u64 mode)
     if (!(flags & O_NOFOLLOW) && p->exe && proc_self(t, path, "exe"))
         path = p->exe;
     path = path_host(p, path, buf);
-    return restartable(safe_syscall(SYS_openat, dir, path, flags, mode));
+    return safe_syscall(SYS_openat, dir, path, flags, mode);
 }
 
 i64 sys_openat2(Task *t, u64 dir, u64 addr, u64 how_addr, u64 size)
@@ -50,7 +50,7 @@ i64 sys_openat2(Task *t, u64 dir, u64 addr, u64 how_addr, u64 size)
             return r;
     }
     path = path_host(t->process, path, buf);
-    return restartable(safe_syscall(SYS_openat2, dir, path, p, size));
+    return safe_syscall(SYS_openat2, dir, path, p, size);
 }
 
 /* Our own descriptors are not the guest's to close. */
@@ -243,7 +243,7 @@ i64 sys_fcntl(Task *t, u64 fd, u64 command, u64 arg)
     p = guest_ptr(t, arg, size, fcntl_reads(command) ? GUEST_READ : GUEST_WRITE);
     if (!p)
         return -EFAULT;
-    return restartable(safe_syscall(SYS_fcntl, fd, command, p));
+    return safe_syscall(SYS_fcntl, fd, command, p);
 }
 
 /* ---- extended attributes, relative to a directory ---- */

@@ -35,6 +35,17 @@ static bool futex_writes(u32 op, int which)
     }
 }
 
+/* Is it begun again after any handler? */
+static bool futex_goes_on(u32 op)
+{
+    switch (op & FUTEX_CMD_MASK) {
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+    case FUTEX_WAIT_REQUEUE_PI: return true;
+    default: return false;
+    }
+}
+
 static u64 futex_word(Task *t, u32 op, int which, u64 addr)
 {
     if (addr && futex_writes(op, which))
@@ -55,7 +66,7 @@ i64 sys_futex(Task *t, u64 addr, u64 op, u64 value, u64 timeout, u64 addr2, u64 
     }
     r = safe_syscall(SYS_futex, futex_word(t, op, 0, addr), op, value, limit,
                      futex_word(t, op, 1, addr2), value3);
-    return futex_is_timed(op) && timeout ? r : restartable(r);
+    return r == SYS_RESTART_SA && futex_goes_on(op) ? SYS_RESTART : r;
 }
 
 i64 sys_futex_waitv(Task *t, u64 waiters, u64 n, u64 flags, u64 timeout, u64 clock)
@@ -70,8 +81,7 @@ i64 sys_futex_waitv(Task *t, u64 waiters, u64 n, u64 flags, u64 timeout, u64 clo
         return -EFAULT;
     for (u32 i = 0; i < (u32)n; i++)
         v[i].uaddr = host_addr(t, v[i].uaddr);
-    return restartable(
-        safe_syscall(SYS_futex_waitv, v, n, flags, timeout ? &ts : NULL, clock));
+    return safe_syscall(SYS_futex_waitv, v, n, flags, timeout ? &ts : NULL, clock);
 }
 
 /* ---- the calls that do one operation each; their numbers are the host's ---- */
@@ -83,8 +93,8 @@ i64 sys_futex_wait(Task *t, u64 addr, u64 value, u64 mask, u64 flags, u64 timeou
 
     if (timeout && !GET(t, timeout, &ts))
         return -EFAULT;
-    return restartable(safe_syscall((long)t->sys.nr, host_addr(t, addr), value, mask,
-                                    flags, timeout ? &ts : NULL, clock));
+    return safe_syscall((long)t->sys.nr, host_addr(t, addr), value, mask, flags,
+                        timeout ? &ts : NULL, clock);
 }
 
 i64 sys_futex_requeue(Task *t, u64 waiters, u64 flags, u64 n_wake, u64 n_requeue)

@@ -80,8 +80,8 @@ i64 sys_ioctl(Task *t, u64 fd, u64 request, u64 arg)
     if (io.how == CONF)
         return ioctl_conf(t, fd, arg);
     if (io.how == NUM)
-        return restartable(safe_syscall(SYS_ioctl, fd, (u32)request, arg));
+        return safe_syscall(SYS_ioctl, fd, (u32)request, arg);
     if (!guest_opt(t, arg, io.size, io.how == IN ? GUEST_READ : GUEST_WRITE, &p))
         return -EFAULT;
-    return restartable(safe_syscall(SYS_ioctl, fd, (u32)request, p));
+    return safe_syscall(SYS_ioctl, fd, (u32)request, p);
 }

@@ -53,7 +53,7 @@ static i64 iov_call(Task *t, long nr, u64 fd, u64 addr, u64 n, GuestAccess acces
     i64 r = iov_read(t, &iov, addr, (u32)n, access);
 
     if (r == 0)
-        r = restartable(safe_syscall(nr, fd, iov.v, iov.n, rest[0], rest[1], rest[2]));
+        r = safe_syscall(nr, fd, iov.v, iov.n, rest[0], rest[1], rest[2]);
     iov_free(&iov);
     return r;
 }

@@ -38,7 +38,7 @@ static i64 accept_on(Task *t, u64 fd, u64 addr, u64 len, u64 flags)
     i64 r = addr_begin(t, &a, addr, len);
 
     if (r == 0)
-        r = restartable(safe_syscall(SYS_accept4, fd, &a.data, &a.len, flags));
+        r = safe_syscall(SYS_accept4, fd, &a.data, &a.len, flags);
     if (r >= 0 && !addr_end(t, &a, addr, len)) {
         host_syscall(SYS_close, r);
         r = -EFAULT;
@@ -87,8 +87,8 @@ i64 sys_recvfrom(Task *t, u64 fd, u64 buf, u64 size, u64 flags, u64 addr, u64 le
         return r;
     if (!p || (size && !n))
         return -EFAULT;
-    r = restartable(safe_syscall(SYS_recvfrom, fd, p, n, flags, addr ? &a.data : NULL,
-                                 addr ? &a.len : NULL));
+    r = safe_syscall(SYS_recvfrom, fd, p, n, flags, addr ? &a.data : NULL,
+                     addr ? &a.len : NULL);
     return r < 0 || addr_end(t, &a, addr, len) ? r : -EFAULT;
 }
 
@@ -183,7 +183,7 @@ static i64 send_message(Task *t, u64 fd, u64 addr, u64 flags)
     i64 r = message_begin(t, &m, addr, GUEST_READ);
 
     if (r == 0)
-        r = restartable(safe_syscall(SYS_sendmsg, fd, &m.host, flags));
+        r = safe_syscall(SYS_sendmsg, fd, &m.host, flags);
     iov_free(&m.iov);
     return r;
 }
@@ -209,7 +209,7 @@ static i64 receive_message(Task *t, u64 fd, u64 addr, u64 flags)
     i64 r = message_begin(t, &m, addr, GUEST_WRITE);
 
     if (r == 0)
-        r = restartable(safe_syscall(SYS_recvmsg, fd, &m.host, flags));
+        r = safe_syscall(SYS_recvmsg, fd, &m.host, flags);
     iov_free(&m.iov);
     return r < 0 || message_put(t, &m, addr) ? r : -EFAULT;
 }

@@ -207,7 +207,6 @@ i64 sys_pass(Task *t, const SysDesc *d, const u64 *arg)
 {
     Pass p;
     u64 *h = p.host;
-    i64 r;
 
     p.t = t;
     p.desc = d;
@@ -221,8 +220,7 @@ i64 sys_pass(Task *t, const SysDesc *d, const u64 *arg)
         return p.error;
     if (d->how == SYS_PASS)
         return host_syscall(d->host, h[0], h[1], h[2], h[3], h[4], h[5]);
-    r = safe_syscall(d->host, h[0], h[1], h[2], h[3], h[4], h[5]);
-    return restartable(r);
+    return safe_syscall(d->host, h[0], h[1], h[2], h[3], h[4], h[5]);
 }
 
 /* ---- dispatch ---- */

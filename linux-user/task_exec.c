@@ -93,12 +93,12 @@ static void insert_option(char **all, char *name, char *value)
 static i64 exec_self(const Process *p, char **argv, char **envp)
 {
     if (p->exe_fd >= 0)
-        return host_syscall(SYS_execveat, p->exe_fd, "", argv, envp, AT_EMPTY_PATH);
+        return safe_syscall(SYS_execveat, p->exe_fd, "", argv, envp, AT_EMPTY_PATH);
     if (access(SELF, F_OK) == 0)
-        return host_syscall(SYS_execve, SELF, argv, envp);
+        return safe_syscall(SYS_execve, SELF, argv, envp);
     if (p->options.binfmt) /* AT_EXECFN is the guest's program */
         return -ENOENT;
-    return host_syscall(SYS_execve, getauxval(AT_EXECFN), argv, envp); /* no /proc */
+    return safe_syscall(SYS_execve, getauxval(AT_EXECFN), argv, envp); /* no /proc */
 }
 
 /* Does executing the file give rights that only the kernel can give? */
@@ -117,10 +117,10 @@ static i64 exec_guest(const Process *p, const char *host_path, char **all, char 
     i64 r;
 
     if (p->options.binfmt && !p->options.prefix && gives_rights(host_path))
-        host_syscall(SYS_execve, host_path, argv, envp);
+        safe_syscall(SYS_execve, host_path, argv, envp);
     r = exec_self(p, all, envp);
     if (r == -ENOENT && p->options.binfmt)
-        r = host_syscall(SYS_execve, host_path, argv, envp);
+        r = safe_syscall(SYS_execve, host_path, argv, envp);
     return r;
 }
 
@@ -189,7 +189,7 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     if (all)
         r = exec_guest(p, host_path, all, argv ? argv : none, envp ? envp : none);
     else
-        r = host_syscall(SYS_execve, host_path, argv ? argv : none, envp ? envp : none);
+        r = safe_syscall(SYS_execve, host_path, argv ? argv : none, envp ? envp : none);
     memset(t->left, 0, sizeof t->left);
     if (all && t->gdb)
         gdb_exec_failed(t, debugger);
@@ -198,5 +198,5 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     free(all);
     signal_init_faults();
     signal_host_mask(t->mask);
-    return r;
+    return r == SYS_RESTART_SA ? SYS_RESTART : r;
 }

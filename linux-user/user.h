@@ -278,8 +278,8 @@ _Noreturn void signal_die(Task *t, int sig);
 /* ---- host_x86_64.c: what needs assembler ---- */
 
 /* A host system call that a guest signal interrupts: when one is pending already it
- * is not begun (SYS_RESTART), without a race.  Else the value or -errno; -EINTR goes
- * to the guest as it is, or through restartable(). */
+ * is not begun (SYS_RESTART), without a race.  Else the value or -errno, or
+ * SYS_RESTART_SA: the kernel would restart it after a handler with SA_RESTART. */
 i64 safe_syscall_6(long nr, long a, long b, long c, long d, long e, long f);
 #define SAFE_7_(nr, a, b, c, d, e, f, ...) \
     safe_syscall_6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
@@ -291,8 +291,6 @@ i64 host_syscall_6(long nr, long a, long b, long c, long d, long e, long f);
     host_syscall_6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define host_syscall(...) HOST_7_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
-/* For calls that SA_RESTART restarts (signal(7)): read, write, wait4, futex... */
-static inline i64 restartable(i64 r) { return r == -EINTR ? SYS_RESTART_SA : r; }
 /* A libc call's result: the value or -errno. */
 static inline i64 host(i64 r) { return r == -1 ? -errno : r; }
 
@@ -301,7 +299,7 @@ static inline i64 host(i64 r) { return r == -1 ? -errno : r; }
 bool fault_copy(void *to, const void *from, size_t len);
 /* The context was in there: makes it return false. */
 bool context_leave_copy(ucontext_t *context);
-/* The context was in safe_syscall and the host's has not begun: makes it not begin. */
+/* The context was in safe_syscall: makes it not begin, or not again. */
 void context_leave_syscall(ucontext_t *context);
 /* Returning to the context calls fn, which does not return. */
 void context_call(ucontext_t *context, void (*fn)(void));
