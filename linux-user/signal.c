@@ -73,21 +73,27 @@ static void enqueue(Task *t, int sig, const siginfo_t *info)
         return;
     t->queue[slot] = *info;
     t->queue[slot].si_signo = sig;
+    t->queue_turn[slot] = t->queue_turns++;
     t->n_queued++;
 }
 
 bool signal_dequeue(Task *t, u64 mask, siginfo_t *out)
 {
+    u32 first = SIGNAL_QUEUE;
+
     for (u32 i = 0; t->n_queued && i < SIGNAL_QUEUE; i++) {
         if (!t->queue[i].si_signo || (mask & signal_bit(t->queue[i].si_signo)))
             continue;
-        *out = t->queue[i];
-        atomic_signal_fence(memory_order_seq_cst);
-        t->queue[i].si_signo = 0;
-        t->n_queued--;
-        return true;
+        if (first == SIGNAL_QUEUE || (i32)(t->queue_turn[i] - t->queue_turn[first]) < 0)
+            first = i;
     }
-    return false;
+    if (first == SIGNAL_QUEUE)
+        return false;
+    *out = t->queue[first];
+    atomic_signal_fence(memory_order_seq_cst);
+    t->queue[first].si_signo = 0;
+    t->n_queued--;
+    return true;
 }
 
 /* Async-signal-safe; on the task's own thread. */

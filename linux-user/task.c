@@ -358,7 +358,7 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
                 (u64)a->exit_signal;
     Vfork v = {.task = t, .args = a};
     Registers registers;
-    Task saved = *t;
+    Task saved;
     i32 pid, pidfd = -1;
     u8 *stack = mmap(NULL, VFORK_STACK, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -370,6 +370,7 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     if (t->gdb)
         gdb_fork_begin(t, true);
     block_all();
+    saved = *t; /* with what came until now */
     pthread_mutex_lock(&t->process->signal_lock);
     v.process = *t->process;
     pthread_mutex_unlock(&t->process->signal_lock);
@@ -468,8 +469,20 @@ static void process_end(Process *p, int code)
     explain_end(p, "exited with status %d", code & 0xff);
 }
 
+/* A signal that the thread has taken is for the process, and may not end with it. */
+static bool may_exit(Task *t)
+{
+    block_all();
+    if (t->vfork_child || !signal_ready(t))
+        return true;
+    signal_host_mask(t->mask);
+    return false;
+}
+
 i64 task_exit(Task *t, int code)
 {
+    if (!may_exit(t))
+        return SYS_RESTART;
     if (birth && !t->vfork_child)
         wait_for_parent(birth);
     robust_end(t);

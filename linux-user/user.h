@@ -354,8 +354,10 @@ struct Task {
     SigStack altstack;
     _Atomic u32 n_queued;
     siginfo_t queue[SIGNAL_QUEUE]; /* si_signo 0: an empty slot */
-    _Atomic u32 interrupted;       /* read by safe_syscall: do not begin */
-    void *recover; /* jmp_buf of a system call that touches guest memory */
+    u32 queue_turn[SIGNAL_QUEUE];  /* in which order they came */
+    u32 queue_turns;
+    _Atomic u32 interrupted; /* read by safe_syscall: do not begin */
+    void *recover;           /* jmp_buf of a system call that touches guest memory */
 
     /* the end */
     u64 clear_child_tid;
@@ -380,7 +382,7 @@ extern __thread Task *task_self;
 Task *task_new(Process *p, Env *env);
 void task_free(Task *t);
 i64 task_clone(Task *t, const CloneArgs *a); /* threads, fork, vfork */
-i64 task_exit(Task *t, int code);            /* SYS_KEEP: the loop ends */
+i64 task_exit(Task *t, int code); /* SYS_KEEP: the loop ends; or SYS_RESTART */
 _Noreturn void task_exit_group(Task *t, int code);
 void task_leave(Task *t); /* after the loop; does not return in a main thread */
 /* execve, execveat: strings in host memory (guest_string's pointers will do); argv
