@@ -185,8 +185,10 @@ void signal_init_faults(void)
 void signal_init(Process *p)
 {
     pthread_mutex_init(&p->signal_lock, NULL);
+    for (int sig = 1; sig <= SIGNALS; sig++)
+        if (signal_bit(sig) & FAULT_SIGNALS)
+            signal_action_of(p, sig); /* before the host's are ours */
     signal_init_faults();
-    p->actions_known = FAULT_SIGNALS;
     if (p->explain) {
         ours = signal_bit(EXPLAIN_SIGNAL);
         p->actions_known |= ours;
