@@ -232,15 +232,6 @@ static void open_program(Process *p, ElfFile *f)
     fatal(NOT_RUN, "%s: too many interpreters, one of another", script);
 }
 
-/* A host path as the guest would write it. */
-static const char *guest_path_of(const Process *p, const char *path)
-{
-    size_t n = p->options.prefix ? strlen(p->options.prefix) : 0;
-
-    return n > 1 && !strncmp(path, p->options.prefix, n) && path[n] == '/' ? path + n
-                                                                           : path;
-}
-
 static void name_process(Process *p, int fd)
 {
     const char *slash = strrchr(p->program, '/');
@@ -251,7 +242,7 @@ static void name_process(Process *p, int fd)
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     n = readlink(link, path, sizeof path - 1);
     path[MAX(n, 0)] = 0;
-    p->exe = strdup(n > 0 ? guest_path_of(p, path) : p->program);
+    p->exe = strdup(n > 0 ? path_guest(p, path) : p->program);
 }
 
 void elf_exec(Task *t, char **envp)
@@ -267,4 +258,5 @@ void elf_exec(Task *t, char **envp)
     load_program(t, &f);
     elf_close(&f);
     p->abi->start(t, p->image.start_pc, elf_stack(t, envp));
+    proc_tell_kernel(t);
 }

@@ -56,6 +56,14 @@ const char *path_host(const Process *p, const char *path, char *out)
     return in_prefix(prefix, path, out) ? out : path;
 }
 
+const char *path_guest(const Process *p, const char *path)
+{
+    size_t n = p->options.prefix ? strlen(p->options.prefix) : 0;
+
+    return n > 1 && !strncmp(path, p->options.prefix, n) && path[n] == '/' ? path + n
+                                                                           : path;
+}
+
 /* ---- files ---- */
 
 /* path: whose right to be executed is to be checked; NULL: none. */

@@ -72,7 +72,7 @@ static i64 open_file(Gdb *g, const char *path)
 
     if (g->files->len == GDB_FILES)
         return -EMFILE;
-    fd = proc_open(gdb_first(g)->task, path, O_CLOEXEC);
+    fd = proc_open(gdb_first(g)->task, AT_FDCWD, path, O_CLOEXEC);
     if (fd == -ENOENT)
         fd = host(open(path_host(g->process, path, buf),
                        O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -177,12 +177,11 @@ static void file_fstat(Gdb *g, GdbText *in, GString *out)
 static void file_readlink(Gdb *g, GdbText *in, GString *out)
 {
     char path[PATH_MAX], buf[PATH_MAX], link[PATH_MAX];
-    const char *exe = g->process->exe;
     i64 n = -EINVAL;
 
     if (parse_path(g, in, path)) {
-        if (proc_self(gdb_first(g)->task, path, "exe") && exe) {
-            put_data(out, (i64)strlen(exe), exe);
+        if (proc_exe(gdb_first(g)->task, AT_FDCWD, path, link)) {
+            put_data(out, (i64)strlen(link), link);
             return;
         }
         n = host(readlink(path_host(g->process, path, buf), link, sizeof link));

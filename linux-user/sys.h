@@ -118,9 +118,7 @@ void iov_free(Iov *iov);
 
 /* An open file with what the guest shall see instead of path; -ENOENT: path is an
  * ordinary file. */
-i64 proc_open(Task *t, const char *path, int flags);
-/* Is path one of the spellings of /proc/self/NAME? */
-bool proc_self(const Task *t, const char *path, const char *name);
+i64 proc_open(Task *t, i64 dir, const char *path, int flags);
 
 /* ---- sys_uring.c ---- */
 

@@ -15,19 +15,18 @@
 
 i64 sys_openat(Task *t, u64 dir, u64 addr, u64 flags, u64 mode)
 {
-    const Process *p = t->process;
+    char buf[PATH_MAX], exe[PATH_MAX];
     const char *path;
-    char buf[PATH_MAX];
     i64 r = guest_string(t, addr, PATH_MAX, &path);
 
     if (r < 0)
         return r;
-    r = proc_open(t, path, (i32)flags);
+    r = proc_open(t, (i32)dir, path, (i32)flags);
     if (r != -ENOENT)
         return r;
-    if (!(flags & O_NOFOLLOW) && p->exe && proc_self(t, path, "exe"))
-        path = p->exe;
-    path = path_host(p, path, buf);
+    if (!(flags & O_NOFOLLOW) && *path && proc_exe(t, (i32)dir, path, exe))
+        path = exe;
+    path = path_host(t->process, path, buf);
     return safe_syscall(SYS_openat, dir, path, flags, mode);
 }
 
@@ -37,7 +36,7 @@ i64 sys_openat2(Task *t, u64 dir, u64 addr, u64 how_addr, u64 size)
     const char *path;
     i64 r = guest_string(t, addr, PATH_MAX, &path);
     void *p = guest_ptr(t, how_addr, size, GUEST_READ);
-    char buf[PATH_MAX];
+    char buf[PATH_MAX], exe[PATH_MAX];
 
     if (r < 0)
         return r;
@@ -45,9 +44,12 @@ i64 sys_openat2(Task *t, u64 dir, u64 addr, u64 how_addr, u64 size)
         return -EFAULT;
     if (size == sizeof how) {
         memcpy(&how, p, sizeof how);
-        r = proc_open(t, path, how.flags);
+        r = proc_open(t, (i32)dir, path, how.flags);
         if (r != -ENOENT)
             return r;
+        if (!(how.flags & O_NOFOLLOW) && !how.resolve && *path &&
+            proc_exe(t, (i32)dir, path, exe))
+            path = exe;
     }
     path = path_host(t->process, path, buf);
     return safe_syscall(SYS_openat2, dir, path, p, size);
@@ -88,8 +90,8 @@ i64 sys_close_range(Task *t, u64 first, u64 last, u64 flags)
 
 i64 sys_readlinkat(Task *t, u64 dir, u64 addr, u64 out, u64 size)
 {
-    const char *path, *exe = t->process->exe;
-    char buf[PATH_MAX];
+    char buf[PATH_MAX], exe[PATH_MAX];
+    const char *path;
     i64 r = guest_string(t, addr, PATH_MAX, &path);
     u64 len = guest_reach(t, out, MIN(size, PATH_MAX), GUEST_WRITE);
     void *to = guest_ptr(t, out, len, GUEST_WRITE);
@@ -100,7 +102,7 @@ i64 sys_readlinkat(Task *t, u64 dir, u64 addr, u64 out, u64 size)
         return -EINVAL;
     if (!len || !to)
         return -EFAULT;
-    if (exe && proc_self(t, path, "exe")) {
+    if (proc_exe(t, (i32)dir, path, exe)) {
         len = MIN(len, strlen(exe));
         memcpy(to, exe, len);
         return len;
@@ -109,13 +111,15 @@ i64 sys_readlinkat(Task *t, u64 dir, u64 addr, u64 out, u64 size)
 }
 
 /* A path to stat: through the -L prefix, and /proc/self/exe is the guest's. */
-static i64 stat_path(Task *t, u64 addr, u64 flags, char *buf, const char **path)
+static i64 stat_path(Task *t, i64 dir, u64 addr, u64 flags, char *buf,
+                     const char **path)
 {
+    char exe[PATH_MAX], host[PATH_MAX];
     i64 r = guest_path(t, addr, buf, path);
 
-    if (*path && !(flags & AT_SYMLINK_NOFOLLOW) && t->process->exe &&
-        proc_self(t, *path, "exe"))
-        *path = t->process->exe;
+    if (*path && **path && !(flags & AT_SYMLINK_NOFOLLOW) &&
+        proc_exe(t, dir, *path, exe))
+        *path = strcpy(buf, path_host(t->process, exe, host));
     return r;
 }
 
@@ -148,7 +152,7 @@ i64 sys_newfstatat(Task *t, u64 dir, u64 addr, u64 out, u64 flags)
     char buf[PATH_MAX];
     const char *path;
     struct stat s;
-    i64 r = stat_path(t, addr, flags, buf, &path);
+    i64 r = stat_path(t, (i32)dir, addr, flags, buf, &path);
 
     if (r == 0)
         r = host_syscall(SYS_newfstatat, dir, path, &s, flags);
@@ -168,7 +172,7 @@ i64 sys_statx(Task *t, u64 dir, u64 addr, u64 flags, u64 mask, u64 out)
     char buf[PATH_MAX];
     const char *path;
     void *to = guest_ptr(t, out, sizeof(struct statx), GUEST_WRITE);
-    i64 r = stat_path(t, addr, flags, buf, &path);
+    i64 r = stat_path(t, (i32)dir, addr, flags, buf, &path);
 
     if (r < 0)
         return r;

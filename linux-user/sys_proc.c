@@ -94,7 +94,7 @@ static i64 read_strings(Task *t, u64 addr, char ***out)
 static i64 exec_at(Task *t, i32 dir, u64 path_addr, u64 argv_addr, u64 envp_addr,
                    i32 flags)
 {
-    char **argv = NULL, **envp = NULL;
+    char **argv = NULL, **envp = NULL, exe[PATH_MAX];
     const char *path;
     i64 r = guest_string(t, path_addr, PATH_MAX, &path);
 
@@ -102,8 +102,8 @@ static i64 exec_at(Task *t, i32 dir, u64 path_addr, u64 argv_addr, u64 envp_addr
         r = read_strings(t, argv_addr, &argv);
     if (r >= 0)
         r = read_strings(t, envp_addr, &envp);
-    if (r >= 0 && proc_self(t, path, "exe") && t->process->exe)
-        path = t->process->exe;
+    if (r >= 0 && (*path || flags & AT_EMPTY_PATH) && proc_exe(t, dir, path, exe))
+        path = exe;
     if (r >= 0)
         r = task_exec(t, dir, path, argv, envp, flags);
     free(argv);

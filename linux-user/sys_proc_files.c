@@ -1,179 +1,241 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of /proc that must show the guest and not us: maps, auxv, cmdline, stat and
- * environ of the own process, and cpuinfo.  Each is written once into an anonymous
- * file when the guest opens it.
+ * Files of /proc that must show the guest and not us: of guest processes what is about
+ * memory, arguments and signals; cpuinfo and arch.  Each is written once into an
+ * anonymous file when the guest opens it.
  */
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include "proc.h"
+#include "sig.h"
 #include "sys.h"
 
-bool proc_self(const Task *t, const char *path, const char *name)
-{
-    char own[32];
-    size_t n;
+/* A file to write: of which process, or of none (f->pid 0). */
+typedef struct Request {
+    Task *t;
+    const ProcFile *f;
+    ProcView v;
+} Request;
 
-    if (strncmp(path, "/proc/", 6))
-        return false;
-    path += 6;
-    snprintf(own, sizeof own, "%d/", (int)getpid());
-    n = strlen(own);
-    if (!strncmp(path, "self/", 5))
-        return !strcmp(path + 5, name);
-    if (!strncmp(path, "thread-self/", 12))
-        return !strcmp(path + 12, name);
-    return !strncmp(path, own, n) && !strcmp(path + n, name);
-}
+/* ---- copies of the own memory ---- */
 
-/* ---- contents ---- */
-
-static void put_memory(Task *t, FILE *f, u64 start, u64 end)
+static void put_memory(Task *t, FILE *out, u64 start, u64 end)
 {
     const void *p = end > start ? guest_ptr(t, start, end - start, GUEST_READ) : NULL;
 
     if (p)
-        fwrite(p, 1, end - start, f);
+        fwrite(p, 1, end - start, out);
 }
 
-static void put_auxv(Task *t, FILE *f)
+static void put_auxv(const Request *r, FILE *out)
 {
-    put_memory(t, f, t->process->auxv_start, t->process->auxv_end);
+    put_memory(r->t, out, r->t->process->auxv_start, r->t->process->auxv_end);
 }
 
-static void put_cmdline(Task *t, FILE *f)
+static void put_cmdline(const Request *r, FILE *out)
 {
-    put_memory(t, f, t->process->arg_start, t->process->arg_end);
+    put_memory(r->t, out, r->t->process->arg_start, r->t->process->arg_end);
 }
 
-static void put_environ(Task *t, FILE *f)
+static void put_environ(const Request *r, FILE *out)
 {
-    put_memory(t, f, t->process->env_start, t->process->env_end);
+    put_memory(r->t, out, r->t->process->env_start, r->t->process->env_end);
 }
 
-static const char *map_label(const Memory *m, u64 start, u64 end)
+/* ---- memory ---- */
+
+static void put_maps(const Request *r, FILE *out) { proc_put_maps(&r->v, r->f, out); }
+
+static void put_smaps(const Request *r, FILE *out) { proc_put_smaps(&r->v, r->f, out); }
+
+static void put_rollup(const Request *r, FILE *out)
 {
-    if (start < m->stack_end && end > m->stack_start)
-        return "[stack]";
-    return start < m->brk && end > m->brk_start ? "[heap]" : "";
+    proc_put_rollup(&r->v, r->f, out);
 }
 
-/* Where the pages' rights first differ from those at a; end at the latest. */
-static u64 rights_end(const Memory *m, u64 a, u64 end)
+static void put_numa_maps(const Request *r, FILE *out)
 {
-    const u8 seen = PAGE_READ | PAGE_WRITE | PAGE_EXEC | PAGE_SHARED;
-    u8 flags = space_flags(&m->space, a) & seen;
-    Extent part;
-
-    /* Reservations are huge and have no flags: they are not looked through. */
-    if (!extents_next(&m->flagged, a, end, &part))
-        return end;
-    if (part.start > a && flags == 0)
-        a = part.start;
-    while (a < end && (space_flags(&m->space, a) & seen) == flags)
-        a += PAGE_SIZE;
-    return a;
+    proc_put_numa_maps(&r->v, r->f, out);
 }
 
-/* One line of ours as lines of the guest's: what it has mapped there, cut where its
- * pages' rights change. */
-static void put_map(const Memory *m, FILE *f, u64 start, u64 end, u64 offset,
-                    const char *rest)
+/* size resident shared text lib data dt, in pages */
+static void put_statm(const Request *r, FILE *out)
 {
-    char file[PATH_MAX] = "", dev[16] = "00:00";
-    unsigned long long inode = 0;
-    Extent part;
+    unsigned long resident, shared, text;
+    FILE *in = fopen(r->f->path, "re");
 
-    sscanf(rest, "%15s %llu %4095[^\n]", dev, &inode, file);
-    for (u64 a = start; extents_next(&m->map, a, end, &part);) {
-        u8 flags = space_flags(&m->space, part.start);
+    if (in && fscanf(in, "%*s %lu %lu %lu", &resident, &shared, &text) == 3)
+        fprintf(out, "%llu %lu %lu %lu 0 %llu 0\n",
+                proc_mapped(&r->v, r->f) / PAGE_SIZE, resident, shared, text,
+                proc_data(&r->v, r->f) / PAGE_SIZE);
+    if (in)
+        fclose(in);
+}
 
-        a = rights_end(m, part.start, part.end);
-        fprintf(f, "%08llx-%08llx %c%c%c%c %08llx %s %llu",
-                (unsigned long long)part.start, (unsigned long long)a,
-                flags & PAGE_READ ? 'r' : '-', flags & PAGE_WRITE ? 'w' : '-',
-                flags & PAGE_EXEC ? 'x' : '-', flags & PAGE_SHARED ? 's' : 'p',
-                inode ? (unsigned long long)(offset + part.start - start) : 0ull, dev,
-                inode);
-        fprintf(f, " %22s%s\n", "", inode ? file : map_label(m, part.start, a));
+/* ---- stat ---- */
+
+/* Fields of stat, counted from 1 (proc(5)), that are addresses. */
+static bool is_address(int field)
+{
+    return (field >= 26 && field <= 28) || (field >= 45 && field <= 51);
+}
+
+/* Where the kernel does not know better: the own process's. */
+static u64 own_field(const Process *p, int field)
+{
+    switch (field) {
+    case 26: return p->image.start;
+    case 27:
+    case 45:
+    case 46: return p->image.end;
+    case 28: return p->auxv_start;
+    case 47: return p->mem->brk_start;
+    case 48: return p->arg_start;
+    case 49: return p->arg_end;
+    case 50: return p->env_start;
+    default: return p->env_end;
     }
 }
 
-static void put_maps(Task *t, FILE *f)
+static void put_stat_field(const Request *r, FILE *out, int field, const char *word)
 {
-    Memory *m = t->process->mem;
-    u64 base = (u64)m->space.base, start, end, offset;
-    FILE *ours = fopen("/proc/self/maps", "re");
-    char line[PATH_MAX + 128], rights[8];
-    int at;
+    u64 value = strtoull(word, NULL, 10) - r->v.base;
 
-    pthread_mutex_lock(&m->lock);
-    while (ours && fgets(line, sizeof line, ours)) {
-        if (sscanf(line, "%lx-%lx %4s %lx %n", &start, &end, rights, &offset, &at) < 4)
-            continue;
-        if (start < base) {
-            offset += base - start;
-            start = base;
-        }
-        end = MIN(end, base + m->space.size);
-        if (start < end)
-            put_map(m, f, start - base, end - base, offset, line + at);
-    }
-    pthread_mutex_unlock(&m->lock);
-    if (ours)
-        fclose(ours);
+    if (field == 23)
+        fprintf(out, " %lu", proc_mapped(&r->v, r->f));
+    else if (is_address(field) && r->v.mem)
+        fprintf(out, " %lu", own_field(r->t->process, field));
+    else if (is_address(field))
+        fprintf(out, " %lu", value < r->v.size ? value : 0);
+    else
+        fprintf(out, " %s", word);
 }
 
-/* Ours, but for the name in parentheses and field 28, where the stack starts. */
-static void put_stat(Task *t, FILE *f)
+static void put_stat(const Request *r, FILE *out)
 {
-    const char *slash = strrchr(t->process->program, '/');
-    FILE *ours = fopen("/proc/self/stat", "re");
-    char line[4096], *word, *save = NULL;
+    FILE *in = fopen(r->f->path, "re");
+    char line[4096], *end, *word, *save = NULL;
     int field = 3;
 
-    if (ours && fgets(line, sizeof line, ours) && (word = strrchr(line, ')'))) {
-        fprintf(f, "%d (%.15s)", (int)getpid(),
-                slash ? slash + 1 : t->process->program);
-        word = strtok_r(word + 1, " \n", &save);
-        for (; word; word = strtok_r(NULL, " \n", &save), field++) {
-            if (field == 28)
-                fprintf(f, " %llu", (unsigned long long)t->process->arg_start);
-            else
-                fprintf(f, " %s", word);
-        }
-        fputc('\n', f);
+    if (in && fgets(line, sizeof line, in) && (end = strrchr(line, ')'))) {
+        fprintf(out, "%.*s", (int)(end + 1 - line), line);
+        word = strtok_r(end + 1, " \n", &save);
+        for (; word; word = strtok_r(NULL, " \n", &save))
+            put_stat_field(r, out, field++, word);
+        fputc('\n', out);
     }
-    if (ours)
-        fclose(ours);
+    if (in)
+        fclose(in);
 }
 
-static void put_cpuinfo(Task *t, FILE *f)
+/* ---- status ---- */
+
+/* Is it about this very thread? */
+static bool is_own_thread(const Request *r)
 {
-    const Abi *abi = t->process->abi;
+    const char *task = strstr(r->f->path + r->f->process_len, "/task/");
+
+    return (task ? atoi(task + 6) : r->f->pid) == r->t->tid;
+}
+
+/* Bits of signals with such an action. */
+static u64 action_bits(Process *p, bool ignored)
+{
+    u64 bits = 0;
+
+    pthread_mutex_lock(&p->signal_lock);
+    for (int sig = 1; sig <= SIGNALS; sig++) {
+        u64 handler = signal_action_of(p, sig)->handler;
+
+        if (ignored ? handler == ABI_SIG_IGN
+                    : handler != ABI_SIG_DFL && handler != ABI_SIG_IGN)
+            bits |= signal_bit(sig);
+    }
+    pthread_mutex_unlock(&p->signal_lock);
+    return bits;
+}
+
+/* A line of the host's as the guest's. */
+static void put_status_line(const Request *r, FILE *out, const char *line)
+{
+    size_t n = strcspn(line, ":");
+    u64 bits = strtoull(line + n + (line[n] == ':'), NULL, 16);
+
+    if (!strncmp(line, "VmPeak:", 7) || !strncmp(line, "VmSize:", 7))
+        fprintf(out, "%.7s\t%8lu kB\n", line, proc_mapped(&r->v, r->f) / 1024);
+    else if (!strncmp(line, "VmData:", 7))
+        fprintf(out, "%.7s\t%8lu kB\n", line, proc_data(&r->v, r->f) / 1024);
+    else if (!r->v.mem || (strncmp(line, "Sig", 3) && strncmp(line, "Shd", 3)))
+        fputs(line, out);
+    else if (!strncmp(line, "SigIgn:", 7))
+        fprintf(out, "%.7s\t%016lx\n", line, action_bits(r->t->process, true));
+    else if (!strncmp(line, "SigCgt:", 7))
+        fprintf(out, "%.7s\t%016lx\n", line, action_bits(r->t->process, false));
+    else if (!strncmp(line, "SigBlk:", 7))
+        fprintf(out, "%.7s\t%016lx\n", line,
+                is_own_thread(r) ? r->t->mask : bits & ~signal_ours());
+    else
+        fputs(line, out);
+}
+
+static void put_status(const Request *r, FILE *out)
+{
+    FILE *in = fopen(r->f->path, "re");
+    char line[4096];
+
+    while (in && fgets(line, sizeof line, in))
+        put_status_line(r, out, line);
+    if (in)
+        fclose(in);
+}
+
+/* ---- the machine ---- */
+
+static void put_cpuinfo(const Request *r, FILE *out)
+{
+    const Abi *abi = r->t->process->abi;
 
     for (long i = 0, n = sysconf(_SC_NPROCESSORS_ONLN); i < n; i++) {
-        fprintf(f, "processor\t: %ld\nhart\t\t: %ld\n", i, i);
-        abi->cpuinfo(f, t->process);
-        fputc('\n', f);
+        fprintf(out, "processor\t: %ld\nhart\t\t: %ld\n", i, i);
+        abi->cpuinfo(out, r->t->process);
+        fputc('\n', out);
     }
+}
+
+static void put_arch(const Request *r, FILE *out)
+{
+    fprintf(out, "%s\n", r->t->process->abi->machine);
 }
 
 /* ---- opening ---- */
 
-static const struct {
+typedef enum Whose {
+    MACHINE, /* no process's */
+    OWN,     /* the kernel knows others' itself */
+    ANY,     /* any guest's */
+} Whose;
+
+typedef struct Known {
     const char *name;
-    void (*put)(Task *t, FILE *f);
-} files[] = {
-    {"maps", put_maps},       {"auxv", put_auxv}, {"cmdline", put_cmdline},
-    {"environ", put_environ}, {"stat", put_stat},
+    Whose whose;
+    void (*put)(const Request *r, FILE *out);
+} Known;
+
+static const Known files[] = {
+    {"maps", ANY, put_maps},           {"smaps", ANY, put_smaps},
+    {"smaps_rollup", ANY, put_rollup}, {"numa_maps", ANY, put_numa_maps},
+    {"stat", ANY, put_stat},           {"statm", ANY, put_statm},
+    {"status", ANY, put_status},       {"auxv", OWN, put_auxv},
+    {"cmdline", OWN, put_cmdline},     {"environ", OWN, put_environ},
+    {"cpuinfo", MACHINE, put_cpuinfo}, {"arch", MACHINE, put_arch},
 };
 
-static i64 open_text(Task *t, void (*put)(Task *t, FILE *f), int flags)
+static i64 open_text(const Request *r, const Known *known, int flags)
 {
     int fd = memfd_create("proc", flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
     char *text = NULL;
@@ -182,26 +244,41 @@ static i64 open_text(Task *t, void (*put)(Task *t, FILE *f), int flags)
     bool good = f && fd >= 0;
 
     if (f) {
-        put(t, f);
+        known->put(r, f);
         good &= fclose(f) == 0;
     }
-    good =
-        good && write(fd, text, size) == (ssize_t)size && lseek(fd, 0, SEEK_SET) == 0;
+    good = good && write(fd, text, size) == (ssize_t)size &&
+           lseek(fd, 0, SEEK_SET) == 0 && fchmod(fd, 0444) == 0;
     free(text);
     if (!good && fd >= 0)
         close(fd);
     return good ? fd : -ENOMEM;
 }
 
-i64 proc_open(Task *t, const char *path, int flags)
+static bool is_for(const Known *known, Request *r)
 {
-    if (strncmp(path, "/proc/", 6) || (flags & (O_PATH | O_DIRECTORY)))
+    if (known->whose == MACHINE)
+        return r->f->pid == 0;
+    return proc_view(r->t, r->f, &r->v) && (known->whose == ANY || r->v.mem);
+}
+
+i64 proc_open(Task *t, i64 dir, const char *path, int flags)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    Request r = {.t = t};
+    ProcFile f;
+
+    if (flags & (O_PATH | O_DIRECTORY | O_ACCMODE))
         return -ENOENT;
-    if (!strcmp(path, "/proc/cpuinfo") && t->process->abi->cpuinfo)
-        return open_text(t, put_cpuinfo, flags);
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        if (proc_self(t, path, files[i].name))
-            return open_text(t, files[i].put, flags);
+        if (strcmp(name, files[i].name))
+            continue;
+        if (!proc_find(dir, path, &f))
+            return -ENOENT;
+        r.f = &f;
+        if (strcmp(f.name, name) || access(f.path, R_OK) || !is_for(&files[i], &r))
+            return -ENOENT;
+        return open_text(&r, &files[i], flags);
     }
     return -ENOENT;
 }

@@ -15,6 +15,7 @@
 #define TESSERA_USER_H
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -220,6 +221,8 @@ i64 elf_probe(const Process *p, const char *host_path, FileKind *kind);
 /* The host's path for a guest path: inside the -L prefix when it exists there, else
  * as it is (path or out).  out: PATH_MAX bytes. */
 const char *path_host(const Process *p, const char *path, char *out);
+/* The other way round. */
+const char *path_guest(const Process *p, const char *path);
 
 /* ---- signal.c ---- */
 
@@ -392,6 +395,14 @@ i64 task_set_tid_address(Task *t, u64 addr);
 i64 task_set_robust_list(Task *t, u64 head, u64 len);
 /* Before the root directory changes: keeps our own binary at hand for execve. */
 void task_keep_exe(Process *p);
+
+/* ---- proc_path.c: files of /proc ---- */
+
+/* Tells the kernel what to show of us to others; the guest's registers are set. */
+void proc_tell_kernel(const Task *t);
+/* Is path (empty: dir itself) some guest's /proc/PID/exe?  The guest path of its
+ * program. */
+bool proc_exe(const Task *t, i64 dir, const char *path, char out[PATH_MAX]);
 
 /* ---- sys_seccomp.c: the guest's filters of system calls ---- */
 
