@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include "sig.h"
+#include "task.h"
 
 enum { THREAD_STACK = 256 * 1024, VFORK_STACK = 256 * 1024, ROBUST_LIMIT = 2048 };
 
@@ -37,7 +38,7 @@ void task_free(Task *t)
     free(t);
 }
 
-static void block_all(void)
+void task_block_all(void)
 {
     u64 all = ~0ull;
 
@@ -73,7 +74,7 @@ static void restore(Env *env, const Registers *r)
     env->res_addr = ~0ull;
 }
 
-static void inherit(Task *child, const Env *from, const CloneArgs *a)
+void task_inherit(Task *child, const Env *from, const CloneArgs *a)
 {
     Registers r;
 
@@ -206,7 +207,7 @@ static Birth *birth_new(Task *t, const CloneArgs *a)
     child->seccomp_strict = t->seccomp_strict;
     if (a->flags & CLONE_CHILD_CLEARTID)
         child->clear_child_tid = a->child_tid;
-    inherit(child, t->env, a);
+    task_inherit(child, t->env, a);
     return b;
 }
 
@@ -234,12 +235,6 @@ static i64 clone_thread(Task *t, const CloneArgs *a)
 }
 
 /* ---- fork ---- */
-
-/* Flags that mean the same to the host's clone. */
-static const u64 host_flags = CLONE_FS | CLONE_FILES | CLONE_PTRACE | CLONE_PARENT |
-                              CLONE_NEWNS | CLONE_SYSVSEM | CLONE_UNTRACED |
-                              CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-                              CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_IO;
 
 static void lock_all(Task *t)
 {
@@ -269,7 +264,7 @@ static void become_child(Task *t, const CloneArgs *a)
     t->clear_child_tid = a->flags & CLONE_CHILD_CLEARTID ? a->child_tid : 0;
     if (a->stack)
         t->altstack = (SigStack){.flags = SS_DISABLE};
-    inherit(t, t->env, a);
+    task_inherit(t, t->env, a);
 }
 
 static i64 fork_child(Task *t, const CloneArgs *a)
@@ -300,14 +295,14 @@ static void tell_parent(Task *t, const CloneArgs *a, i32 pid, i32 pidfd)
 static i64 clone_fork(Task *t, const CloneArgs *a)
 {
     Process *p = t->process;
-    u64 flags = a->flags & host_flags;
+    u64 flags = a->flags & CLONE_HOST_FLAGS;
     i32 pidfd = -1;
     i64 pid;
 
     if (t->gdb)
         gdb_fork_begin(t, false);
     lock_all(t);
-    block_all();
+    task_block_all();
     if (a->exit_signal == SIGCHLD && !flags)
         pid = host(fork()); /* takes care of libc's own locks */
     else
@@ -354,7 +349,7 @@ static int vfork_child(void *arg)
 
 static i64 clone_vfork(Task *t, const CloneArgs *a)
 {
-    u64 flags = (a->flags & (host_flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD)) |
+    u64 flags = (a->flags & (CLONE_HOST_FLAGS | CLONE_VM | CLONE_VFORK | CLONE_PIDFD)) |
                 (u64)a->exit_signal;
     Vfork v = {.task = t, .args = a};
     Registers registers;
@@ -369,7 +364,7 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     save(&registers, t->env);
     if (t->gdb)
         gdb_fork_begin(t, true);
-    block_all();
+    task_block_all();
     saved = *t; /* with what came until now */
     pthread_mutex_lock(&t->process->signal_lock);
     v.process = *t->process;
@@ -380,6 +375,7 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     r = host(pid);
     for (size_t i = 0; i < ARRAY_SIZE(t->left); i++)
         free(t->left[i]);
+    exec_thread_lost(t->env);
     *t = saved;
     restore(t->env, &registers);
     munmap(stack, VFORK_STACK);
@@ -401,15 +397,11 @@ i64 task_clone(Task *t, const CloneArgs *a)
     if (signal_ready(t))
         return SYS_RESTART;
     if (kind & CLONE_THREAD)
-        return clone_thread(t, a);
+        return t->vfork_child ? -EAGAIN : clone_thread(t, a);
     if (kind == (CLONE_VM | CLONE_VFORK))
         return clone_vfork(t, a);
-    if (kind & CLONE_VM) {
-        if (log_on(LOG_UNIMP))
-            log_printf(
-                "clone: a process that shares memory and runs beside its parent\n");
-        return -EINVAL;
-    }
+    if (kind & CLONE_VM)
+        return task_clone_shared(t, a);
     return clone_fork(t, a);
 }
 
@@ -472,7 +464,7 @@ static void process_end(Process *p, int code)
 /* A signal that the thread has taken is for the process, and may not end with it. */
 static bool may_exit(Task *t)
 {
-    block_all();
+    task_block_all();
     if (t->vfork_child || !signal_ready(t))
         return true;
     signal_host_mask(t->mask);

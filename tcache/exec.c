@@ -186,6 +186,33 @@ static void go_inside(Cache *c, Thread *t)
 
 static void go_outside(Thread *t) { atomic_store(&t->inside, 0); }
 
+/* They know it when their owner wants them again: see exec_thread_lost. */
+void exec_init_locks(Cache *c)
+{
+    pthread_mutexattr_t attr;
+
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+    pthread_mutex_init(&c->lock, &attr);
+    pthread_mutex_init(&c->pages_lock, &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
+void exec_thread_lost(Env *env)
+{
+    Cache *c = env->cache;
+    pthread_mutex_t *const locks[] = {&c->pages_lock, &c->lock};
+    bool held = false;
+
+    go_outside(env->thread);
+    for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
+        held |= pthread_mutex_lock(locks[i]) == EDEADLK;
+        pthread_mutex_unlock(locks[i]);
+    }
+    if (held) /* what it was at is half done */
+        cache_flush(c);
+}
+
 void exec_lock(Cache *c, Thread *self)
 {
     bool inside = self && self->inside;

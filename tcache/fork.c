@@ -105,8 +105,7 @@ void exec_fork_parent(Cache *c) { pthread_mutex_unlock(&c->lock); }
 
 void exec_fork_child(Cache *c, Env *env)
 {
-    pthread_mutex_init(&c->lock, NULL);
-    pthread_mutex_init(&c->pages_lock, NULL);
+    exec_init_locks(c);
     c->threads = NULL;
     exec_list_add(c, env->thread);
     if (c->teach)

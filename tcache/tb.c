@@ -106,8 +106,7 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
         c->options.hot = HOT_NEVER; /* a trace would be longer, and is left half way */
     c->guest = guest;
     c->space = space;
-    pthread_mutex_init(&c->lock, NULL);
-    pthread_mutex_init(&c->pages_lock, NULL);
+    exec_init_locks(c);
     c->helpers = all_helpers(&guest->regs);
     if (options->interp)
         ok = (c->interp = interp_cache_new(options, guest, space));

@@ -233,6 +233,7 @@ i32 exec_tally_at(const Cache *c, u32 i); /* for generated code: from ENV_BIAS *
 void exec_add_stats(const Thread *t, CacheStats *s); /* what the thread did so far */
 void exec_lock(Cache *c, Thread *self); /* leaves generated code's side first */
 void exec_unlock(Cache *c, Thread *self);
+void exec_init_locks(Cache *c);
 void exec_stop_others(Cache *c, Thread *self); /* lock held, self outside or inside */
 void exec_resume_others(Cache *c);
 /* tb_gen, where the code read may go away or lie beyond its file's end.  NULL: the

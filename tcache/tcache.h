@@ -80,6 +80,9 @@ void cache_end(Cache *c);
 /* On the thread that will run env: sets gs.  Thereafter the thread is outside. */
 void exec_thread_begin(Env *env);
 void exec_thread_end(Env *env);
+/* A process that ran on env in our memory, with the calling thread's TLS, is gone; if
+ * it was killed inside, or with a lock held, nobody waits for it any more. */
+void exec_thread_lost(Env *env);
 
 /* Runs from env->pc until a trap; env is precise then, env->trap says why. */
 TrapKind exec_run(Env *env);
