@@ -101,6 +101,7 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     if (p->options.stats)
         cache_count(p->cache);
     signal_init(p);
+    core_update(p);
 }
 
 /* The host's mask is the guest's: execve keeps it. */

@@ -64,6 +64,9 @@ static const Option table[] = {
      "wait there for gdb (PORT,suspend=n: run, gdb may come later)"},
     {"seccomp", NULL, "fd:N", STRING, AT(seccomp), 0,
      "system call filters; for a program that executes another"},
+    {"core", "CORE", "FILE|off", STRING, AT(core), 0,
+     "write a core file of the guest there (%p: pid, ... as in core_pattern(5)), or "
+     "none even where ulimit -c allows it"},
     {"d", "LOG", "ITEM,...", STRING, AT(log_items), 0,
      "log items (-d help lists them)"},
     {"D", "LOG_FILENAME", "FILE", STRING, AT(log_file), 0, "log there (%d: pid)"},

@@ -34,6 +34,18 @@ bool proc_view(const Task *t, const ProcFile *f, ProcView *v);
 
 /* ---- proc_maps.c ---- */
 
+/* What the guest has mapped with the same rights, from the same file. */
+typedef struct ProcMap {
+    u64 start, end, offset;
+    char rights[5]; /* as in maps */
+    bool is_file;
+    const char *name; /* of the file, or [stack]...; not NULL */
+} ProcMap;
+
+typedef void ProcVisit(const ProcMap *m, void *ctx);
+
+/* The own process's mem->lock is held meanwhile. */
+void proc_each_map(const ProcView *v, const ProcFile *f, ProcVisit *visit, void *ctx);
 /* The host's file f as it must look for the guest. */
 void proc_put_maps(const ProcView *v, const ProcFile *f, FILE *out);
 void proc_put_smaps(const ProcView *v, const ProcFile *f, FILE *out);

@@ -17,16 +17,10 @@ typedef struct Line {
     unsigned long long inode;
 } Line;
 
-/* One of the guest's for it. */
-typedef struct Part {
-    u64 start, end;
-    char *text;
-} Part;
-
 typedef struct Maps {
     const ProcView *v;
     Line line;
-    GArray *parts;   /* of line */
+    GArray *parts;   /* of ProcMap: the guest's for it */
     GPtrArray *more; /* lines of smaps about it */
 } Maps;
 
@@ -42,14 +36,20 @@ static const char *own_label(const Memory *m, u64 start, u64 end)
 static void add_part(Maps *m, u64 start, u64 end, const char *rights, const char *name)
 {
     const Line *l = &m->line;
-    u64 offset = l->inode ? l->offset + start - l->start : 0;
-    char *head = g_strdup_printf("%08lx-%08lx %s %08lx %s %llu ", start, end, rights,
-                                 offset, l->dev, l->inode);
-    char *text = *name ? g_strdup_printf("%-72s %s\n", head, name)
-                       : g_strdup_printf("%s\n", head);
+    ProcMap part = {.start = start, .end = end, .name = name, .is_file = l->inode != 0};
 
-    g_free(head);
-    g_array_append_val(m->parts, ((Part){start, end, text}));
+    part.offset = l->inode ? l->offset + start - l->start : 0;
+    memcpy(part.rights, rights, sizeof part.rights);
+    g_array_append_val(m->parts, part);
+}
+
+static void put_part(const Maps *m, const ProcMap *part, FILE *out)
+{
+    g_autofree char *head =
+        g_strdup_printf("%08lx-%08lx %s %08lx %s %llu ", part->start, part->end,
+                        part->rights, part->offset, m->line.dev, m->line.inode);
+
+    fprintf(out, *part->name ? "%-72s %s\n" : "%s%s\n", head, part->name);
 }
 
 /* Where the pages' rights first differ from those at a; end at the latest. */
@@ -87,8 +87,6 @@ static void add_own_parts(Maps *maps, const Memory *m)
     }
 }
 
-static void part_clear(void *data) { g_free(((Part *)data)->text); }
-
 static void add_parts(Maps *m)
 {
     Line *l = &m->line;
@@ -125,11 +123,10 @@ static void each_line(const ProcView *v, const ProcFile *f, const char *name,
     char path[PATH_MAX], text[PATH_MAX + 128];
     FILE *in = fopen(proc_beside(f, name, path), "re");
     Maps m = {.v = v,
-              .parts = g_array_new(false, false, sizeof(Part)),
+              .parts = g_array_new(false, false, sizeof(ProcMap)),
               .more = g_ptr_array_new_with_free_func(g_free)};
     Line next;
 
-    g_array_set_clear_func(m.parts, part_clear);
     if (v->mem)
         pthread_mutex_lock(&v->mem->lock);
     while (in && fgets(text, sizeof text, in)) {
@@ -156,12 +153,30 @@ static void each_line(const ProcView *v, const ProcFile *f, const char *name,
 static void put_parts(Maps *m, void *out)
 {
     for (guint i = 0; i < m->parts->len; i++)
-        fputs(g_array_index(m->parts, Part, i).text, out);
+        put_part(m, &g_array_index(m->parts, ProcMap, i), out);
 }
 
 void proc_put_maps(const ProcView *v, const ProcFile *f, FILE *out)
 {
     each_line(v, f, "maps", put_parts, out);
+}
+
+typedef struct Each {
+    ProcVisit *visit;
+    void *ctx;
+} Each;
+
+static void visit_parts(Maps *m, void *ctx)
+{
+    const Each *each = ctx;
+
+    for (guint i = 0; i < m->parts->len; i++)
+        each->visit(&g_array_index(m->parts, ProcMap, i), each->ctx);
+}
+
+void proc_each_map(const ProcView *v, const ProcFile *f, ProcVisit *visit, void *ctx)
+{
+    each_line(v, f, "maps", visit_parts, &(Each){visit, ctx});
 }
 
 /* ---- smaps ---- */
@@ -185,10 +200,10 @@ static void put_kb(FILE *out, const char *key, int n, unsigned long long kb)
 static void put_smap(Maps *m, void *out)
 {
     for (guint i = 0; i < m->parts->len; i++) {
-        const Part *part = &g_array_index(m->parts, Part, i);
+        const ProcMap *part = &g_array_index(m->parts, ProcMap, i);
         unsigned long long kb;
 
-        fputs(part->text, out);
+        put_part(m, part, out);
         for (guint j = 0; j < m->more->len; j++) {
             const char *text = m->more->pdata[j];
             int key = kb_line(text, &kb);
@@ -220,8 +235,8 @@ static void sum_line(Maps *m, void *ctx)
     unsigned long long kb;
 
     if (s->last == 0)
-        s->first = g_array_index(m->parts, Part, 0).start;
-    s->last = g_array_index(m->parts, Part, m->parts->len - 1).end;
+        s->first = g_array_index(m->parts, ProcMap, 0).start;
+    s->last = g_array_index(m->parts, ProcMap, m->parts->len - 1).end;
     for (guint i = 0; i < m->more->len; i++) {
         const char *text = m->more->pdata[i];
         int n = kb_line(text, &kb);
@@ -280,7 +295,7 @@ void proc_put_numa_maps(const ProcView *v, const ProcFile *f, FILE *out)
 static void add_size(Maps *m, void *sum)
 {
     for (guint i = 0; i < m->parts->len; i++) {
-        const Part *part = &g_array_index(m->parts, Part, i);
+        const ProcMap *part = &g_array_index(m->parts, ProcMap, i);
 
         *(u64 *)sum += part->end - part->start;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What Linux on riscv64 has of its own: registers of system calls, signal frames,
  * capabilities. */
+#include <elf.h>
 #include <string.h>
 #include "../translate/riscv64/riscv64.h"
 #include <sched.h>
@@ -136,6 +137,46 @@ static size_t return_code(u32 *code)
     return 8;
 }
 
+/* ---- ptrace: user_regs_struct, struct __riscv_d_ext_state ---- */
+
+static void get_general(const Env *env, void *out)
+{
+    u64 *r = out;
+
+    r[0] = env->pc;
+    memcpy(r + 1, &env->g[1], 31 * sizeof *r);
+}
+
+static void set_general(Env *env, const void *from)
+{
+    const u64 *r = from;
+
+    env->pc = r[0] & ~1ull;
+    memcpy(&env->g[1], r + 1, 31 * sizeof *r);
+    env->res_addr = ~0ull;
+}
+
+static void get_float(const Env *env, void *out)
+{
+    u64 *r = out;
+
+    memcpy(r, &env->g[F0], 32 * sizeof *r);
+    r[32] = riscv64_fcsr(env);
+}
+
+static void set_float(Env *env, const void *from)
+{
+    const u64 *r = from;
+
+    memcpy(&env->g[F0], r, 32 * sizeof *r);
+    riscv64_set_fcsr(env, (u32)r[32]);
+}
+
+static const AbiRegset regsets[] = {
+    {NT_PRSTATUS, 32 * sizeof(u64), get_general, set_general},
+    {NT_PRFPREG, 33 * sizeof(u64), get_float, set_float},
+};
+
 /* ---- capabilities ---- */
 
 #define LETTER(c) (1ull << ((c) - 'A'))
@@ -218,6 +259,7 @@ const Abi abi_riscv64 = {
     .push_frame = push_frame,
     .pop_frame = pop_frame,
     .return_code = return_code,
+    .regsets = regsets,
     .hwprobe = hwprobe,
     .cpuinfo = cpuinfo,
 };

@@ -158,8 +158,8 @@ static bool by_host(const Process *p, int sig, const SigAction *a)
 {
     if ((signal_bit(sig) & (FAULT_SIGNALS | ours)) || a->handler > ABI_SIG_IGN)
         return false;
-    return a->handler == ABI_SIG_IGN || !p->signals_watched ||
-           is_ignored_by_default(sig);
+    return a->handler == ABI_SIG_IGN || is_ignored_by_default(sig) ||
+           !(p->signals_watched || p->core_signals & signal_bit(sig));
 }
 
 void signal_host_action(const Process *p, int sig, const SigAction *a)
@@ -219,17 +219,32 @@ void signal_reclaim(Task *t)
     signal_host_mask(t->mask);
 }
 
+/* Mirrors default actions anew; the lock is held. */
+static void mirror_defaults(Process *p, u64 signals)
+{
+    for (int sig = 1; sig <= SIGNALS; sig++) {
+        const SigAction *a = signal_action_of(p, sig);
+
+        if ((signals & signal_bit(sig) & ~(UNBLOCKABLE | FAULT_SIGNALS)) &&
+            a->handler == ABI_SIG_DFL)
+            signal_host_action(p, sig, a);
+    }
+}
+
 void signal_intercept(Process *p, bool on)
 {
     pthread_mutex_lock(&p->signal_lock);
     p->signals_watched = on;
-    for (int sig = 1; sig <= SIGNALS; sig++) {
-        const SigAction *a = signal_action_of(p, sig);
+    mirror_defaults(p, ~0ull);
+    pthread_mutex_unlock(&p->signal_lock);
+}
 
-        if (!(signal_bit(sig) & (UNBLOCKABLE | FAULT_SIGNALS)) &&
-            a->handler == ABI_SIG_DFL)
-            signal_host_action(p, sig, a);
-    }
+void signal_take(Process *p, u64 signals)
+{
+    pthread_mutex_lock(&p->signal_lock);
+    signals ^= p->core_signals;
+    p->core_signals ^= signals;
+    mirror_defaults(p, signals);
     pthread_mutex_unlock(&p->signal_lock);
 }
 

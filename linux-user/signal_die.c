@@ -95,6 +95,7 @@ void signal_die_of(Task *t, const siginfo_t *info, const char *why)
                 cache_symbol_text(t->process->cache, pc, symbol), where,
                 (long long)info->si_addr, why ? ": " : "", why ? why : "");
     }
+    core_dump(t, info);
     signal_die(t, info->si_signo);
 }
 

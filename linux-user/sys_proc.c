@@ -241,6 +241,8 @@ i64 sys_prlimit64(Task *t, u64 pid, u64 resource, u64 new_addr, u64 old_addr)
     if (set && ours && !limit_applies((u32)resource, &limit))
         set = false;
     r = host_syscall(SYS_prlimit64, pid, resource, set ? &limit : NULL, &old);
+    if (r == 0 && set && ours && (u32)resource == RLIMIT_CORE)
+        core_update(t->process);
     return r < 0 || !old_addr || PUT(t, old_addr, &old) ? r : -EFAULT;
 }
 

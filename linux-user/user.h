@@ -63,6 +63,7 @@ typedef struct Options {
     bool seed_given, strace, one_insn, perfmap, jitdump;
     bool binfmt; /* -by-kernel: binfmt_misc brought us here; execve may ask it again */
     int program_fd;    /* the program, opened by the kernel; -1: program is its path */
+    const char *core;  /* -core: off or a file's name; NULL: as RLIMIT_CORE says */
     const char *stats; /* -stats; NULL: no, else what stats.c knows */
     const char *program;
     char **args; /* the guest's argv[1..], NULL-terminated */
@@ -275,6 +276,8 @@ void signal_deliver(Task *t, i64 restart);
 /* While on, signals whose default action is to end or stop the process are delivered
  * by us, so that a debugger sees them. */
 void signal_intercept(Process *p, bool on);
+/* Likewise, for these signals. */
+void signal_take(Process *p, u64 signals);
 /* Ends this process by the signal, as its default action would. */
 _Noreturn void signal_die(Task *t, int sig);
 
@@ -334,6 +337,7 @@ struct Process {
     _Atomic u32 n_tasks;
     Gdb *gdb;                   /* NULL: without a debugger's stub */
     bool signals_watched;       /* a debugger wants to know of all that would end it */
+    u64 core_signals;           /* those that we kill by, to write a core file */
     Seccomp *_Atomic seccomp;   /* filters of all threads */
     struct _GHashTable *aio;    /* contexts of io_setup; NULL: never any */
     struct _GHashTable *rings;  /* of io_uring_setup; the same */
@@ -418,6 +422,13 @@ static inline bool seccomp_is_on(const Task *t)
     return t->seccomp || t->process->seccomp || t->seccomp_strict;
 }
 
+/* ---- core.c, core_file.c: the guest's memory when it dies ---- */
+
+/* After a change of RLIMIT_CORE, and at the start. */
+void core_update(Process *p);
+/* Writes the file, if one is wanted and the signal is of that kind. */
+void core_dump(Task *t, const siginfo_t *info);
+
 /* ---- stats.c ---- */
 
 /* Checks -stats and makes its file name absolute. */
@@ -436,6 +447,13 @@ void explain_vfork(Process *p);
 void explain_end(Process *p, const char *format, ...) PRINTF(2, 3);
 
 /* ---- riscv64.c: what differs between guests ---- */
+
+/* Registers as ptrace shows them. */
+typedef struct AbiRegset {
+    u32 note, size; /* NT_*; bytes */
+    void (*get)(const Env *env, void *out);
+    void (*set)(Env *env, const void *from);
+} AbiRegset;
 
 struct Abi {
     const char *guest;   /* guest_find's name */
@@ -459,6 +477,7 @@ struct Abi {
     /* Undoes that; false: the frame is bad. */
     bool (*pop_frame)(Task *t, u64 *mask, SigStack *stack);
     size_t (*return_code)(u32 *code); /* rt_sigreturn; returns bytes */
+    const AbiRegset *regsets;         /* TRACE_SETS */
     /* riscv_hwprobe's value for a key, false: unknown. */
     bool (*hwprobe)(const Process *p, i64 key, u64 *value);
     /* One cpu's lines of /proc/cpuinfo after its number; NULL: the host's file. */

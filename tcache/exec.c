@@ -244,6 +244,22 @@ void exec_resume_others(Cache *c)
     atomic_store(&c->stopping, 0);
 }
 
+void exec_hold(Env *env, ExecVisit *visit, void *ctx)
+{
+    Cache *c = env->cache;
+
+    pthread_mutex_lock(&c->lock);
+    exec_stop_others(c, env->thread);
+    for (Thread *t = c->threads; t; t = t->next)
+        visit(t->env, ctx);
+}
+
+void exec_release(Env *env)
+{
+    exec_resume_others(env->cache);
+    pthread_mutex_unlock(&env->cache->lock);
+}
+
 static void flush_locked(Cache *c, Thread *self)
 {
     exec_stop_others(c, self);

@@ -84,6 +84,12 @@ void exec_thread_end(Env *env);
  * it was killed inside, or with a lock held, nobody waits for it any more. */
 void exec_thread_lost(Env *env);
 
+/* Stops all other threads outside, so that their envs are precise, and visits every
+ * thread's; until exec_release. */
+typedef void ExecVisit(Env *env, void *ctx);
+void exec_hold(Env *env, ExecVisit *visit, void *ctx);
+void exec_release(Env *env);
+
 /* Runs from env->pc until a trap; env is precise then, env->trap says why. */
 TrapKind exec_run(Env *env);
 
