@@ -247,6 +247,8 @@ static u32 emit_exit(Emit *e, u32 exit, bool request)
         emit_write_rel(e->hot.bytes, x->jump, x->stub);
     x->ir_exit = (u16)exit;
     x->request = request;
+    if (t->slots && !request && e->ir->exits[exit].kind == EXIT_JUMP)
+        put_slot(e, t->slots + 8 * (t->first_exit + t->n_exits));
     put_exit_stub(e, t->first_exit + t->n_exits);
     t->n_exits++;
     return start;
@@ -371,6 +373,10 @@ static void emit_way_in(Emit *e)
     if (t->counted) {
         put_counter(e, t->counter, e->cold.at);
         e->o = &e->cold;
+        if (t->hot_slot) {
+            put_hot_again(e, t->counter);
+            put_slot(e, t->hot_slot);
+        }
         put_exit_stub(e, EXIT_HOT | t->block);
         e->o = &e->hot;
     }

@@ -185,6 +185,8 @@ void put_counter(Emit *e, i64 counter, u32 cold);
 void put_budget(Emit *e, i32 field, u32 amount, u32 cold);
 void put_rounds(Emit *e, i32 field, u32 cold);
 void put_exit_stub(Emit *e, u32 number);
+void put_hot_again(Emit *e, i64 counter); /* one entry more until the counter is 0 */
+void put_slot(Emit *e, u32 slot);         /* goes on there, if it is not empty */
 void put_align(Emit *e, u32 to);
 void emit_write_rel(u8 *buffer, u32 at, u32 to);
 

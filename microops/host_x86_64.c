@@ -345,6 +345,31 @@ void put_rounds(Emit *e, i32 field, u32 cold)
     put_u32(e->o, 0);
 }
 
+/* A displacement from rip; the instruction ends `after` bytes behind it. */
+static void put_rip(Emit *e, u32 to, u32 after)
+{
+    emit_fix(e, e->o->at, FIX_THUNK, to - after);
+    put_u32(e->o, 0);
+}
+
+void put_hot_again(Emit *e, i64 counter)
+{
+    put_bytes(e->o, "\xff\x05", 2); /* inc dword [rip + counter] */
+    put_rip(e, (u32)counter, 0);
+}
+
+void put_slot(Emit *e, u32 slot)
+{
+    if (e->o->at + 32 > e->o->limit)
+        e->full = true;
+    if (e->full)
+        return;
+    put_bytes(e->o, "\x48\x83\x3d", 3); /* cmp qword [rip + slot], 0 */
+    put_rip(e, slot, 1);
+    put_bytes(e->o, "\x00\x74\x06\xff\x25", 5); /* jz over; jmp [rip + slot] */
+    put_rip(e, slot, 0);
+}
+
 void put_exit_stub(Emit *e, u32 number)
 {
     put_bytes(e->o, "\xb8", 1); /* mov eax, number */
@@ -378,7 +403,7 @@ static void put_env_jump(EmitBuf *o, const char *opcode, i32 field)
 }
 
 void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan,
-                 u8 *buffer, const struct Guest *guest)
+                 u8 *buffer, const struct Guest *guest, u32 numbers)
 {
     static Ir no_ir;
     static Emit e;
@@ -402,7 +427,13 @@ void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan,
     put1(&e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(pc));
     put_bytes(e.o, "\xb8", 1);
     put_u32(e.o, EXIT_JUMP_MISS);
+    if (numbers)
+        put_bytes(e.o, "\xeb\x06", 2); /* jmp over */
     thunks->leave = e.o->at;
+    if (numbers) {
+        put_bytes(e.o, "\x03\x05", 2); /* add eax, [rip + numbers] */
+        put_u32(e.o, numbers - (e.o->at + 4));
+    }
     put_plan(&e, plan, false);
     put_env_jump(e.o, "\xff\xa5", ENV_OFF(leave));
     put_align(&e, 16);

@@ -481,6 +481,10 @@ typedef struct EmitTask {
     const u8 *check_bytes; /* with these; leave with EXIT_STALE | block if not equal */
     bool notes;            /* fill in op_at, for out_asm */
     u32 n_helpers;         /* helper index of op 0's meaning */
+    /* For code that is never written to: slots, from the start of the executable view,
+     * with host addresses to go on at, or 0.  One for each exit by its number, from
+     * `slots`; and the block's own, in place of EXIT_HOT.  0: there are none. */
+    u32 slots, hot_slot;
 
     /* results */
     u32 body, hot_end, end;
@@ -494,8 +498,10 @@ typedef struct EmitTask {
 
 /* False: the code would not fit below limit (nothing is kept). */
 bool emit_block(EmitTask *t);
+/* numbers: where, from the start of the executable view, a u32 is that is added to exit
+ * numbers; 0: nothing is. */
 void emit_thunks(EmitThunks *thunks, const struct StencilSet *set, const Plan *plan,
-                 u8 *buffer, const struct Guest *guest);
+                 u8 *buffer, const struct Guest *guest, u32 numbers);
 
 /* The best set for this host; base: the baseline regardless. */
 const struct StencilSet *stencils_pick(bool base);
