@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The code buffer: one memory file mapped twice, executable and writable, and
+ * The code buffer: one shared memory mapped twice, executable and writable, and
  * directly after the executable view the tables that generated code counts in.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include "tb.h"
 
 #ifndef MADV_POPULATE_READ /* Linux 5.14 */
 #define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
-
-/* Maps [from, to) of the file at the same place in both views. */
-static bool map_views(Cache *c, int fd, size_t from, size_t to)
-{
-    u8 *exec = mmap(c->exec + from, to - from, PROT_READ | PROT_EXEC,
-                    MAP_SHARED | MAP_FIXED, fd, (off_t)from);
-    u8 *write = mmap(c->write + from, to - from, PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_FIXED, fd, (off_t)from);
-
-    return exec != MAP_FAILED && write != MAP_FAILED;
-}
 
 static u8 *reserve(size_t size, int prot)
 {
@@ -52,22 +41,27 @@ void *code_sparse(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Two views of one shared memory that no file stands for, as far as limits of files'
+ * sizes and descriptors are concerned. */
 bool code_renew(Cache *c, size_t keep, size_t from, size_t to)
 {
-    int fd = c->write == c->exec ? -1 : memfd_create("tessera-code", MFD_CLOEXEC);
-    bool ok = fd >= 0 && ftruncate(fd, (off_t)c->size) == 0;
-    ssize_t n;
+    const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+    size_t size = to - from;
+    u8 *p;
 
     if (c->write == c->exec)
         return true;
-    for (size_t done = 0; ok && done < keep; done += (size_t)n) {
-        n = write(fd, c->write + done, keep - done);
-        ok = n > 0;
-    }
-    ok = ok && map_views(c, fd, from, to);
-    if (fd >= 0)
-        close(fd);
-    return ok;
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    memcpy(p, c->write + from, keep);
+    if (mremap(p, 0, size, flags, c->write + from) != MAP_FAILED &&
+        mprotect(p, size, PROT_READ | PROT_EXEC) == 0 &&
+        mremap(p, size, size, flags, c->exec + from) != MAP_FAILED)
+        return true;
+    munmap(p, size);
+    return false;
 }
 
 static bool map_buffer(Cache *c)
