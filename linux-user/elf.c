@@ -79,10 +79,13 @@ static void image_range(const ElfFile *f, u64 *low, u64 *high, u64 *align)
 }
 
 /* Where a file that can be anywhere goes: what to add to its addresses. */
-static i64 choose_bias(const Memory *m, u64 low, u64 size, u64 align, bool is_program)
+static i64 choose_bias(const Process *p, int fd, u64 low, u64 size, u64 align,
+                       bool is_program)
 {
+    const Memory *m = p->mem;
     /* As Linux does: a program at two thirds of the space, its heap after it. */
-    u64 hint = is_program ? align_down(m->space.size / 3 * 2, align) : 0;
+    u64 hint =
+        is_program ? align_down(m->space.size / 3 * 2, align) : mem_home(p, fd, size);
     i64 at = mem_place(m, hint, size + align - PAGE_SIZE, 0);
 
     return at < 0 ? at : (i64)(align_up((u64)at, align) - align_down(low, align));
@@ -90,13 +93,12 @@ static i64 choose_bias(const Memory *m, u64 low, u64 size, u64 align, bool is_pr
 
 static u64 load(Task *t, const ElfFile *f, const char *name, bool is_program)
 {
-    Memory *m = t->process->mem;
     u64 low, high, align;
     i64 bias = 0;
 
     image_range(f, &low, &high, &align);
     if (f->eh.e_type == ET_DYN)
-        bias = choose_bias(m, low, high - low, align, is_program);
+        bias = choose_bias(t->process, f->fd, low, high - low, align, is_program);
     if (bias < 0 && (u64)bias >= (u64)-4095)
         fatal(NOT_RUN, "%s: no room in guest memory", name);
     for (int i = 0; i < f->eh.e_phnum; i++) {

@@ -30,7 +30,8 @@ static CacheOptions cache_options(const Options *o)
     CacheOptions c = {.code_size = o->tb_size,
                       .max_insns = o->one_insn,
                       .perfmap = o->perfmap,
-                      .jitdump = o->jitdump};
+                      .jitdump = o->jitdump,
+                      .counted = o->stats != NULL};
     char *error = cache_accel(&c, o->accel ? o->accel : "jit");
 
     if (error)
@@ -95,11 +96,11 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
         fatal(1, "cannot reserve guest memory: %s", strerror(errno));
     p->symbols = symbols_new(p->mem, p->options.prefix);
     log_set_namer(symbols_in_filter, p->symbols);
+    saved_options(&c, &p->options);
     c.symbol = symbols_name;
     c.symbol_ctx = p->symbols;
     make_cache(p, &c);
-    if (p->options.stats)
-        cache_count(p->cache);
+    saved_check(p, &c);
     signal_init(p);
     core_update(p);
 }

@@ -234,9 +234,12 @@ i64 mem_mmap(Task *t, u64 addr, u64 len, int prot, int flags, int fd, u64 offset
         return -ENOMEM;
     len = align_up(len, PAGE_SIZE);
     pthread_mutex_lock(&m->lock);
+    addr = mem_mmap_hint(t->process, addr, len, prot, flags, fd, offset);
     r = mem_place(m, addr, len, flags);
     if (r >= 0)
         r = map(t->process, (u64)r, len, prot, flags, fd, offset);
+    if (r >= 0)
+        mem_note_file(t->process, (u64)r, len, prot, flags, fd, offset);
     pthread_mutex_unlock(&m->lock);
     if (r >= 0 && log_on(LOG_PAGE))
         log_printf("mmap 0x%llx-0x%llx prot %d flags 0x%x\n", (long long)r,

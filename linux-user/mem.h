@@ -23,6 +23,14 @@ void mem_forget(Process *p, u64 addr, u64 len);
 bool mem_grant(Memory *m, u64 addr, u64 len, u8 flags);
 /* Forgets and reserves. */
 i64 mem_unmap(Process *p, u64 addr, u64 len);
+/* mem_file.c: where a file of len bytes is to be that can be anywhere; 0: anywhere. */
+u64 mem_home(const Process *p, int fd, u64 len);
+/* mmap's addr, or where it would best be put when that is 0. */
+u64 mem_mmap_hint(const Process *p, u64 addr, u64 len, int prot, int flags, int fd,
+                  u64 offset);
+/* Tells the cache of code that was mapped. */
+void mem_note_file(Process *p, u64 addr, u64 len, int prot, int flags, int fd,
+                   u64 offset);
 /* shmat's attachments in there are gone. */
 void mem_shm_forget(Memory *m, u64 start, u64 end);
 

@@ -89,6 +89,10 @@ static const Option table[] = {
     {"explain", NULL, "FILE", STRING, AT(explain), 0,
      "write an HTML page that shows where time went, block by block: guest code, "
      "micro-ops, host code (%d: pid, and children write theirs)"},
+    {"cache", "CACHE", "off|DIR|SIZE,...", STRING, AT(cache), 0,
+     "keep translations in DIR ($XDG_CACHE_HOME/tessera), SIZE bytes at most (512M), "
+     "for "
+     "later runs"},
     {"tb-size", "TB_SIZE", "SIZE", SIZE, AT(tb_size), 0, "bytes of code cache"},
 };
 
@@ -145,7 +149,7 @@ _Noreturn static void syscalls(void)
 
 /* ---- values ---- */
 
-static bool parse_number(const char *text, bool size, u64 *out)
+bool options_number(const char *text, bool size, u64 *out)
 {
     static const char units[] = "kMGT";
     const char *unit;
@@ -198,7 +202,7 @@ static void apply(Options *o, const Abi *abi, const Option *option, const char *
     case STRING: *(const char **)at = text; break;
     case NUMBER:
     case SIZE:
-        if (!parse_number(text, option->kind == SIZE, at))
+        if (!options_number(text, option->kind == SIZE, at))
             fatal(1, "-%s %s: a number is wanted", option->name, text);
         if (option->given)
             *((bool *)o + option->given) = true;

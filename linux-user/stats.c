@@ -87,6 +87,13 @@ static const Figure figures[] = {
     {"flushes", "cache flushes", "", AT(flushes)},
     {"smc_faults", "SMC faults", "", AT(smc_faults)},
     {"hot_pages", "hot pages", "", AT(hot_pages)},
+    {"saved_files", "saved files used", "", AT(saved_files), NULL, AT(saved_files)},
+    {"saved_insns", "... instructions in them", "", AT(saved_insns), NULL,
+     AT(saved_files)},
+    {"saved_blocks_taken", "... blocks looked up", "", AT(saved_taken), NULL,
+     AT(saved_files)},
+    {"saved_bytes_written", "saved", " bytes", AT(saved_written), NULL,
+     AT(saved_written)},
     {"blocks_compared", "blocks compared", "", AT(compared), NULL, AT(compared)},
     {"blocks_not_compared", "... not compared", "", AT(passed_by), NULL, AT(compared)},
     {"inside_ns", NULL, "", AT(inside_ns)},
@@ -206,6 +213,8 @@ void task_stats(Process *p)
     CacheStats s;
 
     symbols_check_filter(p->symbols);
+    if (task_self && !task_self->vfork_child)
+        cache_save(p->cache, task_self->env);
     cache_end(p->cache);
     if (!p->options.stats)
         return;

@@ -65,6 +65,7 @@ typedef struct Options {
     int program_fd;    /* the program, opened by the kernel; -1: program is its path */
     const char *core;  /* -core: off or a file's name; NULL: as RLIMIT_CORE says */
     const char *stats; /* -stats; NULL: no, else what stats.c knows */
+    const char *cache; /* -cache; NULL: on, else what saved.c knows */
     const char *program;
     char **args; /* the guest's argv[1..], NULL-terminated */
 } Options;
@@ -75,6 +76,8 @@ void options_parse(Options *o, const Abi *abi, int argc, char **argv);
 /* The command line that makes another tessera behave as this one: options only,
  * argv[0] first, without -E, -U and -0, and room for more.  One block, for free(). */
 char **options_argv(const Options *o, size_t room, size_t *n);
+/* "0x10", with size "64k"; false: it is no number. */
+bool options_number(const char *text, bool size, u64 *out);
 /* The guest's environment: the host's after -E and -U. */
 char **options_env(const Options *o, char **environ);
 /* "tessera-GUEST: ..." to stderr, exit. */
@@ -428,6 +431,13 @@ static inline bool seccomp_is_on(const Task *t)
 void core_update(Process *p);
 /* Writes the file, if one is wanted and the signal is of that kind. */
 void core_dump(Task *t, const siginfo_t *info);
+/* ---- saved.c ---- */
+
+/* -cache: where and how much is kept, into the cache's options; not where the run is to
+ * be looked at, or where privileges differ. */
+void saved_options(CacheOptions *c, Options *o);
+/* After the cache is made: says so when -cache names a folder that cannot be used. */
+void saved_check(const Process *p, const CacheOptions *c);
 
 /* ---- stats.c ---- */
 

@@ -3,17 +3,28 @@
  * stub, by one atomic store while other threads run it.  The lock is held. */
 #include "explain.h"
 
+/* The code of a saved file goes on at host; NULL: leaves to C. */
+static void set_slot(Cache *c, const TbExit *x, const u8 *host)
+{
+    __atomic_store_n((u64 *)(c->exec + x->jump), (u64)(uintptr_t)host,
+                     __ATOMIC_RELEASE);
+}
+
 void chain_link(Cache *c, u32 number, Tb *to)
 {
     TbExit *x = &c->exits[number];
 
-    if (!x->jump || x->to || to->state != TB_ALIVE || c->tbs[x->tb].state != TB_ALIVE ||
-        !fork_may_write(c, x->jump, 1))
+    if (!x->jump || x->to || to->state != TB_ALIVE ||
+        (c->tbs[x->tb].state != TB_ALIVE && !x->hot) ||
+        (!x->slot && !fork_may_write(c, x->jump, 1)))
         return;
     x->to = tb_number(c, to);
     x->next = to->in_first;
     to->in_first = number + 1;
-    host_patch(c->write, x->jump, to->code);
+    if (x->slot)
+        set_slot(c, x, c->exec + to->code);
+    else
+        host_patch(c->write, x->jump, to->code);
     c->stats.links++;
     if (c->explain)
         explain_linked(c, number);
@@ -24,9 +35,12 @@ void chain_link(Cache *c, u32 number, Tb *to)
 
 static void point_at_stub(Cache *c, TbExit *x)
 {
-    if (x->jump < c->frozen)
+    if (!x->slot && x->jump < c->frozen)
         fork_own_all(c, c->frozen);
-    host_patch(c->write, x->jump, x->stub);
+    if (x->slot)
+        set_slot(c, x, NULL);
+    else
+        host_patch(c->write, x->jump, x->stub);
     x->to = x->next = 0;
 }
 

@@ -16,6 +16,7 @@
 #include "accel_interp.h"
 #include "check.h"
 #include "explain.h"
+#include "saved.h"
 #include "stride.h"
 
 enum {
@@ -260,7 +261,7 @@ void exec_release(Env *env)
     pthread_mutex_unlock(&env->cache->lock);
 }
 
-static void flush_locked(Cache *c, Thread *self)
+void exec_flush(Cache *c, Thread *self)
 {
     exec_stop_others(c, self);
     cache_reset(c);
@@ -277,7 +278,7 @@ void cache_flush(Cache *c)
         return;
     }
     pthread_mutex_lock(&c->lock);
-    flush_locked(c, NULL);
+    exec_flush(c, NULL);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -311,7 +312,7 @@ static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
     Tb *tb = exec_gen(c, env, key, GEN_BLOCK, &faulted);
 
     if (!tb && !faulted) {
-        flush_locked(c, env->thread);
+        exec_flush(c, env->thread);
         tb = exec_gen(c, env, key, GEN_BLOCK, &faulted);
     }
     if (!tb && faulted && !(key.flags & KEY_STEP)) {
@@ -336,10 +337,21 @@ static bool find_key(Cache *c, Env *env, TbKey *key, u64 *second)
 /* A system's mappings change: what is linked lies in one page. */
 static bool may_link(const Cache *c, u32 exit, const Tb *to, u64 second)
 {
-    const Tb *from = &c->tbs[c->exits[exit].tb];
+    const Tb *from;
 
-    return !c->options.system ||
-           (from->flags == to->flags && !second && !((from->pc ^ to->pc) & PAGE_MASK));
+    if (LIKELY(!c->options.system))
+        return true;
+    from = &c->tbs[c->exits[exit].tb];
+    return (from->flags == to->flags && !second && !((from->pc ^ to->pc) & PAGE_MASK));
+}
+
+/* Links an exit that code was just left by. */
+static void link_exit(Cache *c, u32 from, Tb *to)
+{
+    if (from & EXIT_SAVED)
+        from = saved_take_exit(c, from);
+    if (from)
+        chain_link(c, from, to);
 }
 
 static Tb *look_up(Cache *c, TbKey key, u64 second)
@@ -371,13 +383,13 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
     if (epoch != c->epoch || made != c->n_tbs || tb || second)
         tb = look_up(c, key, second);
     epoch = c->epoch;
-    if (!tb) {
+    if (!tb && !(tb = saved_find(c, key))) {
         tb = gen_or_flush(c, env, key);
         fork_teach(c, key);
     }
     if (tb && from != NO_EXIT && epoch == c->epoch && may_chain(c) &&
         may_link(c, from, tb, second))
-        chain_link(c, from, tb);
+        link_exit(c, from, tb);
     exec_unlock(c, env->thread);
     return tb;
 }
@@ -447,12 +459,40 @@ static void drop_stale(Cache *c, Env *env, u32 block)
     exec_unlock(c, env->thread);
 }
 
+/* The same of a block in a saved file, which goes on at its trace from then on. */
+static void promote_saved(Cache *c, Env *env, u32 number)
+{
+    u64 epoch = c->epoch;
+    TbKey key = saved_key(c, number);
+    bool faulted;
+    u32 block;
+    Tb *to;
+
+    env->pc = key.pc;
+    exec_lock(c, env->thread);
+    block = epoch == c->epoch ? saved_take_block(c, number) : 0;
+    if (block) {
+        tb_drop(c, &c->tbs[block]);
+        to = tb_find(c, key.pc, key.flags);
+        if (!to)
+            to = exec_gen(c, env, key, GEN_TRACE, &faulted);
+        if (to)
+            saved_redirect(c, &c->tbs[block], to);
+    }
+    exec_unlock(c, env->thread);
+}
+
 /* A block has been entered often: translate it again, as a trace. */
 static void promote(Cache *c, Env *env, u32 block)
 {
     u64 epoch = c->epoch;
-    TbKey key = {c->tbs[block].pc, c->tbs[block].flags};
+    TbKey key;
 
+    if (block & EXIT_SAVED) {
+        promote_saved(c, env, block);
+        return;
+    }
+    key = (TbKey){c->tbs[block].pc, c->tbs[block].flags};
     env->pc = key.pc;
     exec_lock(c, env->thread);
     if (epoch != c->epoch || c->tbs[block].state != TB_ALIVE) {
@@ -511,7 +551,7 @@ static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
         drop_stale(c, env, number & ~EXIT_KINDS);
         return false;
     }
-    x = &c->exits[number];
+    x = number & EXIT_SAVED ? saved_exit(c, number) : &c->exits[number];
     env->pc = x->pc;
     if (x->request)
         return false;
@@ -519,7 +559,7 @@ static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
         env->trap = (Trap){.kind = x->trap, .addr = trap_address(x)};
         return x->trap != TRAP_NONE && x->trap != TRAP_REQUEST;
     }
-    if (x->jump && c->tbs[x->tb].state == TB_ALIVE)
+    if (number & EXIT_SAVED || (x->jump && c->tbs[x->tb].state == TB_ALIVE))
         *from = number;
     return false;
 }
@@ -621,7 +661,9 @@ TrapKind exec_run(Env *env)
 
 bool exec_in_code(const Cache *c, u64 host_pc)
 {
-    return host_pc - (u64)(uintptr_t)c->exec < c->size;
+    u64 offset = host_pc - (u64)(uintptr_t)c->exec;
+
+    return offset < c->size || saved_at(c, offset);
 }
 
 static const u8 context_r[HOST_GPRS] = {REG_RBX, REG_R12, REG_R13, REG_R14,
@@ -705,14 +747,30 @@ static bool watched_write(Cache *c, Env *env, const Tb *tb, const siginfo_t *inf
     return true;
 }
 
+/* In tb_gen, which cannot go on. */
+_Noreturn static void stop_reading(Cache *reader, Env *env, int sig,
+                                   const siginfo_t *info, const ucontext_t *context)
+{
+    u64 page = ((u64)(uintptr_t)info->si_addr - env->base) & PAGE_MASK;
+
+    env->trap = (Trap){.kind = TRAP_MEMORY,
+                       .sig = sig,
+                       .code = info->si_code,
+                       .addr = MAX(env->pc, page)};
+    pthread_sigmask(SIG_SETMASK, &context->uc_sigmask, NULL);
+    siglongjmp(reader->unreadable, 1);
+}
+
 bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
 {
-    Cache *c = env->cache;
+    Cache *c = env->cache, *reader = c->saving ? c->saving : c;
     u64 rip = (u64)context->uc_mcontext.gregs[REG_RIP], site = rip;
     bool write = context->uc_mcontext.gregs[REG_ERR] & 2, helper;
+    const Plan *plan = NULL;
     const Tb *tb;
+    Tb saved;
     Canon due;
-    u32 begun;
+    u32 begun, at;
 
     if (env->thread->stepper && step_host_fault(env, sig, info, context))
         return true;
@@ -720,16 +778,8 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
         return interp_host_fault(env->thread->interp, env, sig, info, context);
     if (c->check && check_host_fault(env, sig, info, context))
         return true;
-    if (c->reader == env->thread) { /* in tb_gen, which cannot go on */
-        u64 page = ((u64)(uintptr_t)info->si_addr - env->base) & PAGE_MASK;
-
-        env->trap = (Trap){.kind = TRAP_MEMORY,
-                           .sig = sig,
-                           .code = info->si_code,
-                           .addr = MAX(env->pc, page)};
-        pthread_sigmask(SIG_SETMASK, &context->uc_sigmask, NULL);
-        siglongjmp(c->unreadable, 1);
-    }
+    if (reader->reader == env->thread)
+        stop_reading(reader, env, sig, info, context);
     helper = !exec_in_code(c, rip) && env->call_site;
     if (helper && env->mmu && env->mmu->site)
         site = env->mmu->site + (u64)(uintptr_t)c->exec;
@@ -738,15 +788,18 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     else if (!exec_in_code(c, rip)) /* a walk outside of code marks a table */
         return sig == SIGSEGV && write && info->si_code == SEGV_ACCERR &&
                cache_device_fault(c, info->si_addr);
-    tb = tb_at(c, (u32)(site - (u64)(uintptr_t)c->exec));
+    at = (u32)(site - (u64)(uintptr_t)c->exec);
+    tb = UNLIKELY(saved_at(c, at)) ? saved_tb_at(c, at, &saved, &plan) : tb_at(c, at);
     if (!tb)
         return false;
-    begun = tb_pc_at(c, tb, (u32)(site - (u64)(uintptr_t)c->exec), &env->pc, &due);
+    begun = tb_pc_at(c, tb, at, &env->pc, &due);
+    if (!plan)
+        plan = &c->plans[tb->plan];
     if (log_on(LOG_FAULT))
         log_printf("fault: signal %d at guest pc 0x%llx, host %p\n", sig,
                    (unsigned long long)env->pc, info->si_addr);
     if (!helper)
-        sync_globals(c, env, &c->plans[begun ? tb->plan : 0], context);
+        sync_globals(c, env, begun ? plan : &c->plans[0], context);
     canon_apply(env->g, due);
     if (!begun || empty_near(c, sig, info, helper)) { /* on entry: its source is gone */
         env->trap.kind = TRAP_NONE;

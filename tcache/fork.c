@@ -11,7 +11,7 @@
  */
 #include <sys/mman.h>
 #include <unistd.h>
-#include "tb.h"
+#include "saved.h"
 
 /* In memory that parent and children share.  Only hints: nobody trusts them. */
 typedef struct Lesson {
@@ -79,8 +79,8 @@ static void learn(Cache *c, Env *env)
 
         if (!(key.pc & 1) && !(key.flags & KEY_STEP) &&
             (space_flags(c->space, key.pc) & PAGE_EXEC) &&
-            !tb_find(c, key.pc, key.flags) && !exec_gen(c, env, key, false, &faulted) &&
-            !faulted)
+            !tb_find(c, key.pc, key.flags) && !saved_find(c, key) &&
+            !exec_gen(c, env, key, GEN_BLOCK, &faulted) && !faulted)
             break;
     }
     if (!l) {
@@ -114,5 +114,7 @@ void exec_fork_child(Cache *c, Env *env)
     c->learn = NULL;
     c->borrowed = c->interp == NULL;
     c->wishes = 0;
+    if (c->saved)
+        c->saved->born = c->n_tbs;
     perf_fork_child(c);
 }

@@ -4,6 +4,7 @@
 #include "../microops/stencil.h"
 #include "check.h"
 #include "explain.h"
+#include "saved.h"
 #include "stride.h"
 #include "trace.h"
 
@@ -248,12 +249,12 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
 
     for (u32 tries = 0; tries < 4; tries++) {
         if (tracer)
-            trace_begin(tracer, c, key);
+            trace_begin(tracer, c, key, c->form ? c->form->replay : NULL);
         if (UNLIKELY(c->source.joined))
             system_join(&c->source);
         translate_block(&dis, ir, c->guest, c->source.space, plain, max,
                         tracer ? &tracer->follow : NULL);
-        if (key.flags & KEY_STEP || protect_pages(c, ir, tracer, hot))
+        if (key.flags & KEY_STEP || c->form || protect_pages(c, ir, tracer, hot))
             break;
     }
     if (*hot) {
@@ -265,7 +266,7 @@ static void read_block(Cache *c, TbKey key, Ir *ir, Tracer *tracer, bool *hot)
 
 static bool room_for_block(const Cache *c)
 {
-    return c->at + CODE_MARGIN < c->size && c->n_tbs < c->max_tbs &&
+    return c->at + CODE_MARGIN < c->size && c->n_tbs < c->low_tb &&
            c->n_exits + IR_EXITS < c->max_exits && c->n_refs + 64 < c->max_refs &&
            c->n_maps + IR_INSNS * 16 < c->max_maps && c->n_plans < MAX_PLANS;
 }
@@ -285,6 +286,9 @@ bool gen_emit(Cache *c, Tb *tb, const Ir *ir, u32 check)
     t->block = tb_number(c, tb);
     t->counted = c->options.hot && !tb->trace && !(tb->flags & KEY_STEP);
     t->counter = (i64)((u8 *)&tb->count - c->exec);
+    t->slots = t->hot_slot = 0;
+    if (UNLIKELY(c->form != NULL))
+        save_places(c->form, t);
     t->n_helpers = c->guest->regs.n_helpers;
     t->plan = &c->plans[tb->plan];
     t->entry_plan = &c->plans[0];
@@ -385,7 +389,8 @@ static bool kept(const Cache *c, const Ir *ir, TbKey key, bool hot)
 
 static void keep(Cache *c, Tb *tb, const Ir *ir)
 {
-    add_pages(c, tb_number(c, tb), ir, tb->trace);
+    if (LIKELY(!c->form))
+        add_pages(c, tb_number(c, tb), ir, tb->trace);
     if (tb->ahead) {
         tb->state = TB_ALIVE;
         return;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "accel_interp.h"
-#include "tb.h"
+#include "saved.h"
 
 static void drop_page(Cache *c, u64 page)
 {
@@ -115,6 +115,13 @@ static void drop_known(Cache *c, u64 addr, u64 len)
     g_array_free(pages, TRUE);
 }
 
+/* Blocks of a saved file jump to each other, and cannot be dropped one by one. */
+static void forget_saved(Cache *c, u64 addr, u64 len)
+{
+    if (UNLIKELY(c->saved != NULL) && saved_forget(c, addr, len))
+        exec_flush(c, NULL);
+}
+
 void cache_invalidate(Cache *c, u64 addr, u64 len)
 {
     if (c->interp) {
@@ -122,6 +129,7 @@ void cache_invalidate(Cache *c, u64 addr, u64 len)
         return;
     }
     pthread_mutex_lock(&c->lock);
+    forget_saved(c, addr, len);
     if (len >> PAGE_BITS > g_hash_table_size(c->pages)) {
         drop_known(c, addr, len);
         space_clear_bits(c->space, addr, len, PAGE_CODE | PAGE_HOT);
@@ -196,6 +204,7 @@ void cache_host_write(Cache *c, u64 addr, u64 len)
     if (c->interp)
         return;
     pthread_mutex_lock(&c->lock);
+    forget_saved(c, addr, len);
     drop_range(c, addr, len, false);
     pthread_mutex_unlock(&c->lock);
 }
@@ -207,6 +216,7 @@ void cache_drop(Cache *c, u64 addr, u64 len)
         return;
     }
     pthread_mutex_lock(&c->lock);
+    forget_saved(c, addr, len);
     drop_known(c, addr, len);
     pthread_mutex_unlock(&c->lock);
 }

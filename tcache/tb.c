@@ -10,6 +10,7 @@
 #include "accel_interp.h"
 #include "check.h"
 #include "explain.h"
+#include "saved.h"
 #include "stride.h"
 
 /* ---- making the cache ---- */
@@ -42,7 +43,7 @@ static void *carve(u8 **p, size_t n)
     return at;
 }
 
-static bool make_tables(Cache *c, size_t size)
+bool tb_make_tables(Cache *c, size_t size, size_t more)
 {
     size_t data;
     u8 *p;
@@ -53,7 +54,7 @@ static bool make_tables(Cache *c, size_t size)
     c->max_maps = (u32)size / 2;
     data = c->max_tbs * sizeof(Tb) + c->max_exits * sizeof(TbExit) + c->max_maps +
            c->max_refs * sizeof(PageRef) + (sizeof(u32) << HASH_BITS) + 6 * PAGE_SIZE;
-    if (!code_map(c, size, data))
+    if (!code_map(c, size, data + more))
         return false;
     p = c->exec + size;
     c->tbs = carve(&p, c->max_tbs * sizeof(Tb));
@@ -61,6 +62,7 @@ static bool make_tables(Cache *c, size_t size)
     c->refs = carve(&p, c->max_refs * sizeof(PageRef));
     c->hash = carve(&p, sizeof(u32) << HASH_BITS);
     c->maps = carve(&p, c->max_maps);
+    c->tables_end = (u64)(p - c->exec);
     return true;
 }
 
@@ -75,13 +77,16 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
     c->plans = calloc(MAX_PLANS, sizeof *c->plans);
     c->ir = ir_new();
     c->task = calloc(1, sizeof *c->task);
-    if (!c->plans || !c->ir || !c->task || !make_tables(c, size))
+    if (!c->plans || !c->ir || !c->task ||
+        !tb_make_tables(c, size, options->saved ? SAVED_AREA : 0))
         return false;
     plan_default(&c->plans[0], &guest->regs);
     emit_thunks(&c->thunks, c->stencils, &c->plans[0], c->write,
-                (const struct Guest *)guest);
+                (const struct Guest *)guest, 0);
     c->at_start = c->thunks.end;
     perf_begin(c);
+    if (options->saved)
+        saved_begin(c);
     c->pages = g_hash_table_new(g_direct_hash, g_direct_equal);
     c->heat = g_hash_table_new(g_direct_hash, g_direct_equal);
     if (options->check && !(c->check = check_new(c->max_tbs)))
@@ -107,6 +112,7 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
     c->guest = guest;
     c->space = space;
     exec_init_locks(c);
+    c->timed = options->counted;
     c->helpers = all_helpers(&guest->regs);
     if (options->interp)
         ok = (c->interp = interp_cache_new(options, guest, space));
@@ -128,6 +134,8 @@ void cache_reset(Cache *c)
     c->n_tbs = 1;
     c->n_exits = c->n_maps = c->n_refs = 1;
     c->n_plans = 1;
+    c->low_tb = c->max_tbs;
+    saved_reset(c);
     strides_reset(c);
     if (c->check)
         check_reset(c->check);
@@ -316,6 +324,26 @@ static u32 find_apart(const Tb *tb, u32 offset, const u8 **p)
     return found;
 }
 
+void tb_map_pcs(const Tb *tb, const u8 *maps, u64 *pcs)
+{
+    const u8 *p = maps + tb->map;
+    u64 pc = tb->pc;
+
+    find_apart(tb, 0, &p);
+    for (u32 i = 0; i < tb->n_insns; i++) {
+        u64 step;
+
+        map_get(&p);
+        step = map_get(&p);
+        if (step & 1) {
+            map_get(&p);
+            map_get(&p);
+        }
+        pc += (step >> 2) ^ -(step >> 1 & 1);
+        pcs[i] = pc;
+    }
+}
+
 u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
 {
     const u8 *p = c->maps + tb->map;
@@ -346,8 +374,6 @@ u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
 }
 
 /* ---- figures ---- */
-
-void cache_count(Cache *c) { c->timed = true; }
 
 void cache_stats(Cache *c, CacheStats *out)
 {

@@ -25,6 +25,7 @@ typedef struct Tb {
     bool trace, loops; /* loops: its own successor */
     bool ahead;        /* its accesses are looked up by who enters it: strides_enter */
     struct Strides *strides; /* NULL: nothing in it is looked up ahead */
+    u32 saved;               /* its number in a saved file; 0: made here */
 } Tb;
 
 enum { TB_ALIVE = 1, TB_DEAD = 2 };
@@ -43,6 +44,8 @@ typedef struct TbExit {
     u32 next; /* in that block's list; exit number + 1 */
     u8 kind, trap;
     bool request;
+    bool slot;      /* jump: of a host address that the code goes on at, or 0 */
+    bool hot;       /* it is there for when the block is hot, and has been dropped */
     bool next_page; /* TRAP_FETCH: it is the page after pc's that cannot be read */
 } TbExit;
 
@@ -105,6 +108,9 @@ struct Cache {
     struct Checker *check;
     struct Perf *perf;       /* NULL: nobody wants to know of code */
     struct Explain *explain; /* NULL: no -explain */
+    struct Saved *saved;     /* NULL: no translations are kept in files */
+    struct SavedForm *form;  /* what is made is to be saved; NULL: it is to be run */
+    struct Cache *saving;    /* where that is made just now; NULL: nowhere */
     u8 *exec, *write;        /* the code buffer, mapped twice */
     size_t size;
     u32 at, at_start; /* next free byte; first after the thunks */
@@ -120,6 +126,8 @@ struct Cache {
 
     Tb *tbs; /* from 1; directly after exec, so code can reach them */
     u32 n_tbs, max_tbs;
+    u32 low_tb;     /* from there on: of saved files */
+    u64 tables_end; /* offset of what follows them */
     TbExit *exits;
     u32 n_exits, max_exits;
     u8 *maps;
@@ -181,7 +189,11 @@ u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due);
 void tb_insert(Cache *c, Tb *tb);
 void tb_drop(Cache *c, Tb *tb); /* lock held */
 void tb_page_add(Cache *c, u32 tb, u64 page);
+/* The code buffer and the tables, with more bytes after them.  False: errno. */
+bool tb_make_tables(Cache *c, size_t size, size_t more);
 void cache_reset(Cache *c); /* all threads outside, lock held */
+/* The pcs of its instructions; maps: the table that it has its map in. */
+void tb_map_pcs(const Tb *tb, const u8 *maps, u64 *pcs);
 void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir);
 static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c->tbs); }
 
@@ -236,6 +248,7 @@ void exec_unlock(Cache *c, Thread *self);
 void exec_init_locks(Cache *c);
 void exec_stop_others(Cache *c, Thread *self); /* lock held, self outside or inside */
 void exec_resume_others(Cache *c);
+void exec_flush(Cache *c, Thread *self); /* drops all blocks; lock held */
 /* tb_gen, where the code read may go away or lie beyond its file's end.  NULL: the
  * cache is full, or (*faulted, env->trap) the code could not be read. */
 Tb *exec_gen(Cache *c, Env *env, TbKey key, GenKind kind, bool *faulted);

@@ -8,6 +8,7 @@
 #define TESSERA_TCACHE_H
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <ucontext.h>
 #include "../translate/translate.h"
 
@@ -18,6 +19,7 @@ typedef struct CacheOptions {
     u32 max_insns;        /* longest block; 1: -one-insn-per-tb; 0: the default */
     u32 hot;              /* entries before a block is translated again, as a trace;
                              0: the default; HOT_NEVER */
+    bool counted;         /* keep all statistics */
     bool no_v3;           /* baseline stencils even where the host has x86-64-v3 */
     bool interp;          /* run the micro-ops' meanings, generate no code */
     bool budget;          /* count instructions: exec_run ends with TRAP_REQUEST when
@@ -32,6 +34,9 @@ typedef struct CacheOptions {
     bool jitdump;         /* so does a file for perf inject -j */
     int explain;          /* count and keep all that cache_explain tells; this signal is
                              ours.  0: no */
+    /* Where translations are kept in files, for later processes; NULL: nowhere. */
+    const char *saved;
+    u64 saved_limit; /* bytes of them */
     /* The function (or file) that guest code is in, and how far; NULL: no name known.
      * Only asked for by logs and the like. */
     const char *(*symbol)(void *ctx, u64 pc, u64 *offset);
@@ -47,6 +52,9 @@ typedef struct CacheStats {
     /* Only counted when statistics were asked for: */
     u64 entered, jumps;      /* blocks run, indirect jumps run */
     u64 inside_ns, total_ns; /* in generated code; of all threads */
+    /* Translations kept in files: used, of them instructions, blocks taken singly;
+     * bytes written */
+    u64 saved_files, saved_insns, saved_taken, saved_written;
     /* -accel check: */
     u64 compared, passed_by; /* blocks run both ways, and run without */
 } CacheStats;
@@ -65,7 +73,28 @@ void cache_stats(Cache *c, CacheStats *out);
 /* " <function+0x12>" of a guest pc, for logs; nothing when it has no name. */
 enum { SYMBOL_TEXT = 128 };
 const char *cache_symbol_text(const Cache *c, u64 pc, char out[SYMBOL_TEXT]);
-void cache_count(Cache *c); /* keep all statistics; before any thread begins */
+
+/* ---- saved.c, save.c: translations that outlast the process ---- */
+
+/* Equal: the same file, unchanged.  Times in ns. */
+typedef struct CacheFileId {
+    u64 dev, ino, size, mtime, ctime;
+} CacheFileId;
+
+CacheFileId cache_file_id(const struct stat *st);
+
+/* The guest's [addr, addr+len) is private, not writable, executable, and what the file
+ * has at offset; until cache_invalidate.  path: the host's, to open it again. */
+typedef struct CacheFile {
+    u64 addr, len, offset;
+    CacheFileId id;
+    const char *path;
+} CacheFile;
+
+bool cache_keeps(const Cache *c); /* are translations kept at all? */
+void cache_file_mapped(Cache *c, const CacheFile *file);
+/* The process is about to end: keeps what it has made, if that is worth it. */
+void cache_save(Cache *c, Env *env);
 
 /* An Env of this cache for a new guest thread, registers zero; NULL: no memory.
  * The calling thread registers it with exec_thread_begin before running it. */

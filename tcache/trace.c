@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "../microops/stencil.h"
+#include "saved.h"
 #include "trace.h"
 
 enum { SHUFFLE_COST = 4 }; /* uses that a value must save to be worth moving */
@@ -15,9 +16,12 @@ enum { SHUFFLE_COST = 4 }; /* uses that a value must save to be worth moving */
 static i64 heat_of(const Tracer *t, u64 pc)
 {
     const Tb *tb = tb_find(t->cache, pc, t->key.flags);
+    i32 count;
 
-    if (!tb)
-        return 0;
+    if (!tb || tb->saved) {
+        tb = saved_peek(t->cache, (TbKey){pc, t->key.flags}, &count);
+        return !tb ? 0 : (i64)t->cache->options.hot - (tb->trace ? 0 : count);
+    }
     return tb->trace ? t->cache->options.hot : (i64)t->cache->options.hot - tb->count;
 }
 
@@ -33,6 +37,7 @@ static bool seen(Tracer *t, u64 pc)
 static bool open(Tracer *t, u64 pc)
 {
     const Tb *tb;
+    i32 count;
 
     if (pc == t->key.pc)
         return true;
@@ -41,6 +46,8 @@ static bool open(Tracer *t, u64 pc)
     if (t->n_seen == TRACE_BLOCKS || seen(t, pc))
         return false;
     tb = tb_find(t->cache, pc, t->key.flags);
+    if (!tb)
+        tb = saved_peek(t->cache, (TbKey){pc, t->key.flags}, &count);
     return !tb || !tb->loops;
 }
 
@@ -77,10 +84,52 @@ static bool follow_jump(void *ctx, u64 pc)
     return true;
 }
 
-void trace_begin(Tracer *t, Cache *c, TbKey key)
+/* ---- as another trace went ---- */
+
+/* What the earlier trace has after the branch that ends at `next`; 0: nothing. */
+static u64 replay_next(Tracer *t, u64 next)
 {
-    *t = (Tracer){.cache = c, .key = key};
-    t->follow = (Follow){t, follow_branch, follow_jump};
+    const Replay *r = t->replay;
+
+    for (; t->at < r->n; t->at++)
+        if (next - r->pcs[t->at] <= 4)
+            return t->at + 1 < r->n ? r->pcs[t->at + 1] : 0;
+    return 0;
+}
+
+static u64 replay_branch(void *ctx, u64 taken, u64 next)
+{
+    Tracer *t = ctx;
+    u64 to = replay_next(t, next);
+
+    if (!to && t->replay->loops && (taken == t->key.pc || next == t->key.pc)) {
+        t->loops = true;
+        return t->key.pc;
+    }
+    return to && (to == taken || to == next) ? to : ~0ull;
+}
+
+static bool replay_jump(void *ctx, u64 pc)
+{
+    Tracer *t = ctx;
+    const Replay *r = t->replay;
+
+    for (u32 i = t->at; i + 1 < r->n; i++)
+        if (r->pcs[i + 1] == pc) {
+            t->at = i + 1;
+            return true;
+        }
+    t->loops = r->loops && pc == t->key.pc;
+    return t->loops;
+}
+
+void trace_begin(Tracer *t, Cache *c, TbKey key, const Replay *replay)
+{
+    *t = (Tracer){.cache = c, .key = key, .replay = replay};
+    if (replay)
+        t->follow = (Follow){t, replay_branch, replay_jump};
+    else
+        t->follow = (Follow){t, follow_branch, follow_jump};
 }
 
 /* ---- which registers ---- */
