@@ -238,11 +238,16 @@ HelperFn *const *system_misses(const Env *env);
 void system_join(Source *s);              /* reads the two halves, again */
 void system_keep_joint(Cache *c, Tb *tb); /* instead of tb_insert */
 
-/* ---- exec.c ---- */
+/* ---- thread.c ---- */
 u64 now_ns(void);
+/* How often a loop is run before it is looked up ahead. */
+u64 exec_rounds_first(const Cache *c);
 u32 exec_n_tallies(const Cache *c);       /* 0: no -explain */
 i32 exec_tally_at(const Cache *c, u32 i); /* for generated code: from ENV_BIAS */
 void exec_add_stats(const Thread *t, CacheStats *s); /* what the thread did so far */
+void exec_list_add(Cache *c, Thread *t);             /* lock held */
+
+/* ---- exec.c ---- */
 void exec_lock(Cache *c, Thread *self); /* leaves generated code's side first */
 void exec_unlock(Cache *c, Thread *self);
 void exec_init_locks(Cache *c);
@@ -258,7 +263,6 @@ u32 exec_enter(Cache *c, Env *env, const Tb *tb);
 bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info);
 /* A block is about to be entered. */
 void exec_log(Env *env, bool trace);
-void exec_list_add(Cache *c, Thread *t); /* lock held */
 
 /* ---- debug.c ---- */
 void stepper_free(struct Stepper *s);
