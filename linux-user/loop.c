@@ -20,7 +20,24 @@ static __attribute__((noinline)) i64 call(Task *t)
     return r;
 }
 
-static bool is_restart(i64 r) { return r == SYS_RESTART || r == SYS_RESTART_SA; }
+static bool is_restart(i64 r)
+{
+    return r == SYS_RESTART || r == SYS_RESTART_SA || r == SYS_RESTART_IDLE;
+}
+
+/* What debuggers and tracers want before and after. */
+static bool call_begins(Task *t)
+{
+    if (t->gdb)
+        gdb_syscall_begin(t);
+    return !t->traced || ptrace_syscall_begin(t);
+}
+
+static i64 call_result(Task *t, i64 r)
+{
+    r = ptrace_syscall_result(t, r);
+    return t->gdb ? gdb_syscall_result(t, r) : r;
+}
 
 static void system_call(Task *t)
 {
@@ -28,11 +45,9 @@ static void system_call(Task *t)
     i64 r;
 
     abi->syscall(t);
-    if (UNLIKELY(t->gdb))
-        gdb_syscall_begin(t);
-    r = call(t);
-    if (UNLIKELY(t->gdb))
-        r = gdb_syscall_result(t, r);
+    r = UNLIKELY(t->gdb || t->traced) && !call_begins(t) ? SYS_KEEP : call(t);
+    if (UNLIKELY(t->gdb || t->traced || t->kicked))
+        r = call_result(t, r);
     if (UNLIKELY(t->mask_saved)) {
         /* Interrupted under a mask of its own: its handler may not run twice. */
         if (is_restart(r))
@@ -42,10 +57,16 @@ static void system_call(Task *t)
             signal_set_mask(t, t->mask);
         }
     }
-    if (UNLIKELY(is_restart(r)))
+    if (UNLIKELY(is_restart(r))) {
+        if (t->traced)
+            ptrace_syscall_again(t, r);
         signal_deliver(t, r);
-    else if (r != SYS_KEEP)
-        abi->set_result(t, r);
+    } else {
+        if (r != SYS_KEEP)
+            abi->set_result(t, r);
+        if (UNLIKELY(t->traced && !t->exiting))
+            ptrace_syscall_end(t, r);
+    }
     if (UNLIKELY(t->gdb))
         gdb_syscall_end(t);
 }
@@ -91,10 +112,17 @@ static void handle(Task *t, TrapKind kind)
     }
 }
 
+static TrapKind run(Task *t)
+{
+    if (UNLIKELY(t->gdb))
+        return gdb_run(t);
+    return UNLIKELY(t->traced) ? ptrace_run(t) : exec_run(t->env);
+}
+
 void cpu_loop(Task *t)
 {
     while (!t->exiting) {
-        handle(t, UNLIKELY(t->gdb) ? gdb_run(t) : exec_run(t->env));
+        handle(t, run(t));
         if (UNLIKELY((t->interrupted || t->mask_saved) && !t->exiting))
             signal_deliver(t, 0);
     }

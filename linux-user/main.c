@@ -103,7 +103,7 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     saved_check(p, &c);
     signal_init(p);
     core_update(p);
-    crash_init(p);
+    ptrace_init(p);
 }
 
 /* The host's mask is the guest's: execve keeps it. */
@@ -137,6 +137,7 @@ int main(int argc, char **argv, char **environ)
     exec_thread_begin(env);
     signal_thread_begin(t, altstack);
     gdb_start(t);
+    ptrace_begin(t, process.options.ptrace);
     cpu_loop(t);
     task_leave(t);
     return 0;

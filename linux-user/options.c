@@ -64,12 +64,11 @@ static const Option table[] = {
      "wait there for gdb (PORT,suspend=n: run, gdb may come later)"},
     {"seccomp", NULL, "fd:N", STRING, AT(seccomp), 0,
      "system call filters; for a program that executes another"},
-    {"crash", "CRASH", "on|off|FILE", STRING, AT(crash), 0,
-     "say all about a guest that dies of a fault, or nothing, or say it in FILE (%d: "
-     "pid); default: one line"},
     {"core", "CORE", "FILE|off", STRING, AT(core), 0,
      "write a core file of the guest there (%p: pid, ... as in core_pattern(5)), or "
      "none even where ulimit -c allows it"},
+    {"ptrace", NULL, "TEXT", STRING, AT(ptrace), 0,
+     "who traces us; for a program that executes another"},
     {"d", "LOG", "ITEM,...", STRING, AT(log_items), 0,
      "log items (-d help lists them)"},
     {"D", "LOG_FILENAME", "FILE", STRING, AT(log_file), 0, "log there (%d: pid)"},
@@ -354,7 +353,7 @@ static bool value_text(const Options *o, const Option *option, char number[32],
     case STRING:
         *text = *(const char *const *)at;
         return *text && option->at != AT(argv0) && option->at != AT(gdb) &&
-               option->at != AT(seccomp);
+               option->at != AT(seccomp) && option->at != AT(ptrace);
     case NUMBER:
     case SIZE:
         snprintf(number, 32, "0x%llx", *(const long long *)at);

@@ -37,6 +37,8 @@ static void system_call(Task *t)
     env->pc += ECALL_SIZE;
 }
 
+static u64 result(const Task *t) { return t->env->g[X_A0]; }
+
 static void set_result(Task *t, i64 value) { t->env->g[X_A0] = (u64)value; }
 
 static void restart(Task *t)
@@ -253,6 +255,7 @@ const Abi abi_riscv64 = {
     .sp = stack_pointer,
     .clone_regs = clone_regs,
     .syscall = system_call,
+    .result = result,
     .set_result = set_result,
     .restart = restart,
     .accessed = accessed,

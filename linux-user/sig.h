@@ -28,6 +28,8 @@ bool signal_queued(const Task *t, u64 mask);
 bool signal_dequeue(Task *t, u64 mask, siginfo_t *out);
 /* After a change of mask or queue. */
 void signal_update(Task *t);
+/* As if the host's handler had put it there. */
+void signal_enqueue(Task *t, int sig, const siginfo_t *info);
 /* The saved mask becomes the guest's again, if there is one. */
 void signal_restore_mask(Task *t);
 /* The host's handlers for faults. */

@@ -43,7 +43,7 @@ bool signal_queued(const Task *t, u64 mask)
 void signal_update(Task *t)
 {
     t->interrupted = 0;
-    if (!signal_ready(t))
+    if (!signal_ready(t) && !ptrace_wished(t))
         return;
     t->interrupted = 1;
     exec_request(t->env);
@@ -77,6 +77,16 @@ static void enqueue(Task *t, int sig, const siginfo_t *info)
     t->n_queued++;
 }
 
+void signal_enqueue(Task *t, int sig, const siginfo_t *info)
+{
+    u64 all = ~0ull, old;
+
+    host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
+    enqueue(t, sig, info);
+    t->interrupted = 1;
+    host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);
+}
+
 bool signal_dequeue(Task *t, u64 mask, siginfo_t *out)
 {
     u32 first = SIGNAL_QUEUE;
@@ -104,6 +114,8 @@ static void asynchronous(Task *t, int sig, const siginfo_t *info, ucontext_t *co
         context_leave_syscall(context);
         return;
     }
+    if (sig == SIGFPE && ptrace_kicked(t, info, context))
+        return;
     enqueue(t, sig, info);
     if (t->mask & signal_bit(sig) & FAULT_SIGNALS)
         return; /* the host could not block it */
@@ -158,6 +170,8 @@ static bool by_host(const Process *p, int sig, const SigAction *a)
 {
     if ((signal_bit(sig) & (FAULT_SIGNALS | ours)) || a->handler > ABI_SIG_IGN)
         return false;
+    if (p && p->traced)
+        return false;
     return a->handler == ABI_SIG_IGN || is_ignored_by_default(sig) ||
            !(p->signals_watched || p->core_signals & signal_bit(sig));
 }
@@ -166,11 +180,13 @@ void signal_host_action(const Process *p, int sig, const SigAction *a)
 {
     const u64 kept = SA_NOCLDSTOP | SA_NOCLDWAIT;
     void *handler = (void *)on_signal;
+    u64 flags = a->flags & kept;
 
     if (by_host(p, sig, a))
         handler = (void *)a->handler;
-    host_sigaction(sig, handler,
-                   (a->flags & kept) | SA_SIGINFO | SA_ONSTACK | SA_RESTART, ~0ull);
+    else if (sig == SIGCHLD && a->handler == ABI_SIG_IGN)
+        flags |= SA_NOCLDWAIT;
+    host_sigaction(sig, handler, flags | SA_SIGINFO | SA_ONSTACK | SA_RESTART, ~0ull);
 }
 
 void signal_init_faults(void)
@@ -245,6 +261,20 @@ void signal_take(Process *p, u64 signals)
     signals ^= p->core_signals;
     p->core_signals ^= signals;
     mirror_defaults(p, signals);
+    pthread_mutex_unlock(&p->signal_lock);
+}
+
+void signal_watch(Process *p, bool on)
+{
+    pthread_mutex_lock(&p->signal_lock);
+    p->traced = on;
+    for (int sig = 1; sig <= SIGNALS; sig++) {
+        const SigAction *a = signal_action_of(p, sig);
+
+        if (!(signal_bit(sig) & (UNBLOCKABLE | FAULT_SIGNALS | ours)) &&
+            a->handler <= ABI_SIG_IGN)
+            signal_host_action(p, sig, a);
+    }
     pthread_mutex_unlock(&p->signal_lock);
 }
 
@@ -333,16 +363,7 @@ static void enter_handler(Task *t, const SigAction *a, const siginfo_t *info)
 
 static bool stops_by_default(int sig)
 {
-    return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
-}
-
-/* The next that may be delivered, if a debugger does not keep it. */
-static bool next_signal(Task *t, siginfo_t *info)
-{
-    while (signal_dequeue(t, t->mask, info))
-        if (LIKELY(!t->gdb) || gdb_signal(t, info))
-            return true;
-    return false;
+    return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
 
 static void deliver(Task *t, const siginfo_t *info)
@@ -354,6 +375,8 @@ static void deliver(Task *t, const siginfo_t *info)
         enter_handler(t, &a, info);
     else if (a.handler == ABI_SIG_IGN || is_ignored_by_default(sig))
         return;
+    else if (stops_by_default(sig) && t->traced)
+        ptrace_stop_all(t, sig);
     else if (stops_by_default(sig))
         kill(getpid(), SIGSTOP);
     else
@@ -361,41 +384,88 @@ static void deliver(Task *t, const siginfo_t *info)
 }
 
 /* EINTR or again?  The first handler to run decides. */
-static void settle_call(Task *t, i64 result, const siginfo_t *first)
+static void settle_call(Task *t, i64 result, const SigAction *first)
 {
     const Abi *abi = t->process->abi;
+    bool handled = first && first->handler > ABI_SIG_IGN;
 
-    if (result == SYS_RESTART_SA && first) {
-        SigAction *a;
-        bool again;
+    if (handled && (result == SYS_RESTART_IDLE ||
+                    (result == SYS_RESTART_SA && !(first->flags & SA_RESTART))))
+        abi->set_result(t, -EINTR);
+    else
+        abi->restart(t);
+}
 
-        pthread_mutex_lock(&t->process->signal_lock);
-        a = signal_action_of(t->process, first->si_signo);
-        again = a->handler <= ABI_SIG_IGN || (a->flags & SA_RESTART);
-        pthread_mutex_unlock(&t->process->signal_lock);
-        if (!again) {
-            abi->set_result(t, -EINTR);
-            return;
-        }
+static SigAction look_up_action(Process *p, int sig)
+{
+    SigAction a;
+
+    pthread_mutex_lock(&p->signal_lock);
+    a = *signal_action_of(p, sig);
+    pthread_mutex_unlock(&p->signal_lock);
+    return a;
+}
+
+/* A tracer sees the signal first, and the call that it interrupts is as if not made
+ * unless there is a handler.  Whoever changes the pc meanwhile wants no call again. */
+static bool tracer_lets_pass(Task *t, siginfo_t *info, i64 *restart)
+{
+    u64 pc;
+    bool pass;
+
+    if (*restart && look_up_action(t->process, info->si_signo).handler <= ABI_SIG_IGN) {
+        t->process->abi->restart(t);
+        *restart = 0;
     }
-    abi->restart(t);
+    pc = t->env->pc;
+    pass = ptrace_signal(t, info);
+    if (t->env->pc != pc)
+        *restart = 0;
+    return pass;
+}
+
+/* The next that may be delivered, if a debugger or tracer does not keep it. */
+static bool next_signal(Task *t, siginfo_t *info, i64 *restart)
+{
+    while (signal_dequeue(t, t->mask, info)) {
+        if (UNLIKELY(t->traced) && !tracer_lets_pass(t, info, restart))
+            continue;
+        if (LIKELY(!t->gdb) || gdb_signal(t, info))
+            return true;
+    }
+    return false;
+}
+
+static void deliver_all(Task *t, i64 restart)
+{
+    siginfo_t info;
+    bool got = next_signal(t, &info, &restart);
+
+    if (restart != 0) {
+        SigAction first = {0};
+
+        if (got)
+            first = look_up_action(t->process, info.si_signo);
+        settle_call(t, restart, &first);
+        restart = 0;
+    }
+    for (; got && !t->exiting; got = next_signal(t, &info, &restart))
+        deliver(t, &info);
+    signal_restore_mask(t);
+    signal_set_mask(t, t->mask);
 }
 
 void signal_deliver(Task *t, i64 restart)
 {
-    siginfo_t info;
-    bool got;
+    bool wished = ptrace_wished(t);
 
     atomic_fetch_and(&t->env->request, ~(u64)REQUEST_SIGNAL);
-    if (t->n_queued == 0 && restart == 0 && !t->mask_saved)
-        return; /* queued later: asked for again */
-    got = next_signal(t, &info);
-    if (restart != 0)
-        settle_call(t, restart, got ? &info : NULL);
-    for (; got && !t->exiting; got = next_signal(t, &info))
-        deliver(t, &info);
-    signal_restore_mask(t);
-    signal_set_mask(t, t->mask);
+    if (UNLIKELY(wished))
+        ptrace_attend(t);
+    if (t->n_queued != 0 || restart != 0 || t->mask_saved)
+        deliver_all(t, restart); /* queued later: asked for again */
+    if (UNLIKELY(wished || ptrace_wished(t)))
+        ptrace_attend_stops(t);
 }
 
 void signal_restore_mask(Task *t)
@@ -418,6 +488,8 @@ void signal_force_info(Task *t, siginfo_t *info)
 {
     SigAction a;
 
+    if (UNLIKELY(t->traced) && !ptrace_signal(t, info))
+        return;
     if (UNLIKELY(t->gdb) && !gdb_signal(t, info))
         return;
     a = take_action(t->process, info->si_signo);

@@ -9,6 +9,7 @@
 #include <linux/if_tun.h>
 #include <linux/kd.h>
 #include <linux/loop.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
 #include <linux/vt.h>
@@ -216,6 +217,32 @@ const Name names_wait[] = {FLAG(WNOHANG),    FLAG(WUNTRACED), FLAG(WEXITED),
 
 const Name names_wait_which[] = {ENUM(P_ALL), ENUM(P_PID), ENUM(P_PGID), ENUM(P_PIDFD),
                                  END};
+
+const Name names_ptrace[] = {ENUM(PTRACE_TRACEME),
+                             ENUM(PTRACE_PEEKTEXT),
+                             ENUM(PTRACE_PEEKDATA),
+                             ENUM(PTRACE_POKETEXT),
+                             ENUM(PTRACE_POKEDATA),
+                             ENUM(PTRACE_CONT),
+                             ENUM(PTRACE_KILL),
+                             ENUM(PTRACE_SINGLESTEP),
+                             ENUM(PTRACE_ATTACH),
+                             ENUM(PTRACE_DETACH),
+                             ENUM(PTRACE_SYSCALL),
+                             ENUM(PTRACE_SETOPTIONS),
+                             ENUM(PTRACE_GETEVENTMSG),
+                             ENUM(PTRACE_GETSIGINFO),
+                             ENUM(PTRACE_SETSIGINFO),
+                             ENUM(PTRACE_GETREGSET),
+                             ENUM(PTRACE_SETREGSET),
+                             ENUM(PTRACE_SEIZE),
+                             ENUM(PTRACE_INTERRUPT),
+                             ENUM(PTRACE_LISTEN),
+                             ENUM(PTRACE_PEEKSIGINFO),
+                             ENUM(PTRACE_GETSIGMASK),
+                             ENUM(PTRACE_SETSIGMASK),
+                             ENUM(PTRACE_GET_SYSCALL_INFO),
+                             END};
 
 const Name names_futex[] = {
     PART(FUTEX_CMD_MASK, FUTEX_WAIT),

@@ -127,6 +127,13 @@ i64 uring_mmap(Task *t, u64 addr, u64 len, u64 offset, i32 flags, i32 fd);
 /* Descriptors in [first, last] are about to be closed; there are rings. */
 void uring_close(Task *t, u64 first, u64 last);
 
+/* ---- ptrace_memory.c ---- */
+
+/* The guest is about to open the file, which may be a process's memory. */
+void ptrace_note_open(Task *t, const char *path);
+/* process_vm_readv and process_vm_writev of another process. */
+i64 ptrace_transfer(Task *t, long nr, const u64 *a, const Iov *local);
+
 /* ---- sys_seccomp.c ---- */
 
 /* Filters forbid the call in t->sys: its result instead. */
@@ -169,8 +176,6 @@ _Static_assert(sizeof(GuestEpollEvent) == 16, "natural alignment");
 
 /* One line for a system call that has returned. */
 void strace_call(Task *t, const SysDesc *d, const u64 *arg, i64 result);
-/* The same for a call made a while ago; what it points to is as it is now. */
-void strace_put(FILE *f, Task *t, const SysCall *call, i64 result);
 /* One line for a system call that may not return. */
 void strace_last(Task *t, const SysDesc *d, const u64 *arg);
 

@@ -26,6 +26,7 @@ i64 sys_openat(Task *t, u64 dir, u64 addr, u64 flags, u64 mode)
         return r;
     if (!(flags & O_NOFOLLOW) && *path && proc_exe(t, (i32)dir, path, exe))
         path = exe;
+    ptrace_note_open(t, path);
     path = path_host(t->process, path, buf);
     return safe_syscall(SYS_openat, dir, path, flags, mode);
 }

@@ -103,12 +103,13 @@ static i64 vm_transfer(Task *t, long nr, const u64 *a)
     Iov local, remote = {.v = remote.small};
     i64 r = iov_read(t, &local, a[1], a[2], write ? GUEST_READ : GUEST_WRITE);
 
-    if (r == 0)
+    if (r == 0 && (i32)a[0] != getpid()) {
+        r = ptrace_transfer(t, nr, a, &local);
+    } else if (r == 0) {
         r = iov_read(t, &remote, a[3], a[4], write ? GUEST_WRITE : GUEST_READ);
-    if (r == 0 && (i64)(i32)a[0] != host_syscall(SYS_getpid))
-        r = -EPERM;
-    if (r == 0)
-        r = host_syscall(nr, a[0], local.v, local.n, remote.v, remote.n, a[5]);
+        if (r == 0)
+            r = host_syscall(nr, a[0], local.v, local.n, remote.v, remote.n, a[5]);
+    }
     iov_free(&local);
     iov_free(&remote);
     return r;

@@ -102,11 +102,29 @@ static u64 own_field(const Process *p, int field)
     }
 }
 
+/* The thread that it is about. */
+static i32 thread_of(const Request *r)
+{
+    const char *task = strstr(r->f->path + r->f->process_len, "/task/");
+
+    return task ? atoi(task + 6) : r->f->pid;
+}
+
+static bool in_tracing_stop(const Request *r)
+{
+    i32 tracer;
+    bool stopped;
+
+    return ptrace_seen(thread_of(r), &tracer, &stopped) && stopped;
+}
+
 static void put_stat_field(const Request *r, FILE *out, int field, const char *word)
 {
     u64 value = strtoull(word, NULL, 10) - r->v.base;
 
-    if (field == 23)
+    if (field == 3 && in_tracing_stop(r))
+        fputs(" t", out);
+    else if (field == 23)
         fprintf(out, " %lu", proc_mapped(&r->v, r->f));
     else if (is_address(field) && r->v.mem)
         fprintf(out, " %lu", own_field(r->t->process, field));
@@ -134,14 +152,6 @@ static void put_stat(const Request *r, FILE *out)
 }
 
 /* ---- status ---- */
-
-/* Is it about this very thread? */
-static bool is_own_thread(const Request *r)
-{
-    const char *task = strstr(r->f->path + r->f->process_len, "/task/");
-
-    return (task ? atoi(task + 6) : r->f->pid) == r->t->tid;
-}
 
 /* Bits of signals with such an action. */
 static u64 action_bits(Process *p, bool ignored)
@@ -178,7 +188,7 @@ static void put_status_line(const Request *r, FILE *out, const char *line)
         fprintf(out, "%.7s\t%016lx\n", line, action_bits(r->t->process, false));
     else if (!strncmp(line, "SigBlk:", 7))
         fprintf(out, "%.7s\t%016lx\n", line,
-                is_own_thread(r) ? r->t->mask : bits & ~signal_ours());
+                thread_of(r) == r->t->tid ? r->t->mask : bits & ~signal_ours());
     else
         fputs(line, out);
 }
@@ -187,9 +197,17 @@ static void put_status(const Request *r, FILE *out)
 {
     FILE *in = fopen(r->f->path, "re");
     char line[4096];
+    i32 tracer;
+    bool stopped, seen = ptrace_seen(thread_of(r), &tracer, &stopped);
 
-    while (in && fgets(line, sizeof line, in))
-        put_status_line(r, out, line);
+    while (in && fgets(line, sizeof line, in)) {
+        if (seen && !strncmp(line, "TracerPid:", 10))
+            fprintf(out, "TracerPid:\t%d\n", tracer);
+        else if (seen && stopped && !strncmp(line, "State:", 6))
+            fputs("State:\tt (tracing stop)\n", out);
+        else
+            put_status_line(r, out, line);
+    }
     if (in)
         fclose(in);
 }

@@ -148,8 +148,11 @@ bool seccomp_stops(Task *t, i64 *result)
         *result = -(i64)MIN(answer & SECCOMP_RET_DATA, 4095u);
         return true;
     case SECCOMP_RET_TRAP: trap(t, answer & SECCOMP_RET_DATA); return true;
-    case SECCOMP_RET_TRACE: /* nobody traces or listens */
-    case SECCOMP_RET_USER_NOTIF: *result = -ENOSYS; return true;
+    case SECCOMP_RET_TRACE:
+        if (!ptrace_seccomp(t, answer & SECCOMP_RET_DATA))
+            *result = -ENOSYS; /* and where the tracer says -1, the registers stay */
+        return *result == -ENOSYS || t->sys.nr == ~0ull;
+    case SECCOMP_RET_USER_NOTIF: *result = -ENOSYS; return true; /* nobody listens */
     case SECCOMP_RET_KILL_THREAD: *result = kill_thread(t, SIGSYS); return true;
     default: signal_die(t, SIGSYS);
     }

@@ -46,3 +46,27 @@ i64 sys_rt_sigreturn(Task *t) { return signal_return(t); }
 
 /* Only the kernel has reason to make this call, and ours restarts calls itself. */
 i64 sys_restart_syscall(Task *t) { return -EINTR; }
+
+/* ---- sending: SIGSTOP cannot be caught, but a tracer is to see it ---- */
+
+i64 sys_kill(Task *t, u64 pid, u64 sig)
+{
+    if ((i32)sig == SIGSTOP && (i32)pid > 0 && ptrace_sigstop((i32)pid, 0))
+        return 0;
+    return host_syscall(SYS_kill, pid, sig);
+}
+
+i64 sys_tkill(Task *t, u64 tid, u64 sig)
+{
+    if ((i32)sig == SIGSTOP && (i32)tid > 0 && ptrace_sigstop(0, (i32)tid))
+        return 0;
+    return host_syscall(SYS_tkill, tid, sig);
+}
+
+i64 sys_tgkill(Task *t, u64 pid, u64 tid, u64 sig)
+{
+    if ((i32)sig == SIGSTOP && (i32)pid > 0 && (i32)tid > 0 &&
+        ptrace_sigstop((i32)pid, (i32)tid))
+        return 0;
+    return host_syscall(SYS_tgkill, pid, tid, sig);
+}

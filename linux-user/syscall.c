@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include "sys.h"
 
 /* ---- the table ---- */
@@ -253,10 +254,17 @@ static i64 sys_lack(Task *t, u64 nr, const SysDesc *d)
 
 static i64 dispatch(Task *t, const SysDesc *d, u64 nr, const u64 *arg)
 {
+    u64 args[ARRAY_SIZE(t->sys.arg)];
     i64 r;
 
-    if (UNLIKELY(seccomp_is_on(t)) && seccomp_stops(t, &r))
-        return r;
+    if (UNLIKELY(seccomp_is_on(t))) {
+        if (seccomp_stops(t, &r))
+            return r;
+        nr = t->sys.nr; /* a tracer may have changed it */
+        memcpy(args, t->sys.arg, sizeof args);
+        arg = args;
+        d = sys_desc(nr);
+    }
     if (!d || d->how == SYS_LACK)
         return sys_lack(t, nr, d);
     return d->fn ? d->fn(t, arg) : sys_pass(t, d, arg);
@@ -281,11 +289,7 @@ i64 syscall_run(Task *t)
     SysCall call = t->sys;
     const SysDesc *d = sys_desc(call.nr);
 
-    i64 r;
-
-    r = log_on(LOG_STRACE) ? dispatch_traced(t, d, call.nr, call.arg)
-                           : dispatch(t, d, call.nr, call.arg);
-    if (UNLIKELY(t->process->notes_calls))
-        crash_note(&call, r);
-    return r;
+    if (log_on(LOG_STRACE))
+        return dispatch_traced(t, d, call.nr, call.arg);
+    return dispatch(t, d, call.nr, call.arg);
 }

@@ -6,6 +6,7 @@
  * memory apart.
  */
 #include <linux/futex.h>
+#include <linux/ptrace.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -133,6 +134,7 @@ static void *thread_main(void *arg)
     u64 unshared = (CLONE_FS | CLONE_FILES) & ~b->args.flags;
 
     t->tid = thread_tid(pthread_self());
+    ptrace_thread_begin(t);
     if (b->first)
         wait_for_parent(b);
     if (b->args.flags & CLONE_CHILD_SETTID)
@@ -158,6 +160,7 @@ void task_leave(Task *t)
     bool leader = t->tid == getpid();
 
     signal_thread_end(t);
+    ptrace_thread_end(t);
     if (t->gdb)
         gdb_thread_end(t);
     exec_thread_end(env);
@@ -208,6 +211,7 @@ static Birth *birth_new(Task *t, const CloneArgs *a)
     if (a->flags & CLONE_CHILD_CLEARTID)
         child->clear_child_tid = a->child_tid;
     task_inherit(child, t->env, a);
+    ptrace_thread_new(t, child, a);
     return b;
 }
 
@@ -221,6 +225,7 @@ static i64 clone_thread(Task *t, const CloneArgs *a)
         return -EAGAIN;
     error = start_thread(b, &tid);
     if (error) {
+        ptrace_thread_end(b->task);
         env_free(b->task->env);
         task_free(b->task);
         free(b);
@@ -230,6 +235,8 @@ static i64 clone_thread(Task *t, const CloneArgs *a)
         if (b->first)
             signal_reclaim(t);
         parent_is_done(b);
+        if (ptrace_clone_event(t, a))
+            ptrace_event(t, PTRACE_EVENT_CLONE, (u64)tid);
     }
     return error ? -error : tid;
 }
@@ -278,6 +285,7 @@ static i64 fork_child(Task *t, const CloneArgs *a)
     become_child(t, a);
     if (a->flags & CLONE_CHILD_SETTID)
         PUT(t, a->child_tid, &t->tid);
+    ptrace_fork_child(t, a);
     signal_host_mask(t->mask);
     if (t->gdb)
         gdb_fork_child(t);
@@ -318,6 +326,8 @@ static i64 clone_fork(Task *t, const CloneArgs *a)
     signal_host_mask(t->mask);
     if (t->gdb)
         gdb_fork_parent(t, (i32)pid);
+    if (pid > 0 && ptrace_clone_event(t, a))
+        ptrace_event(t, ptrace_clone_event(t, a), (u64)pid);
     return pid;
 }
 
@@ -337,9 +347,11 @@ static int vfork_child(void *arg)
     if (!(v->args->flags & CLONE_SIGHAND))
         t->process = &v->process;
     t->vfork_child = true;
+    ptrace_vfork_child(t, v->args);
     become_child(t, v->args);
     if (v->args->flags & CLONE_CHILD_SETTID)
         PUT(t, v->args->child_tid, &t->tid);
+    signal_update(t);
     signal_host_mask(t->mask);
     if (t->gdb)
         gdb_vfork_child(t);
@@ -384,6 +396,7 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     signal_host_mask(t->mask);
     if (t->gdb)
         gdb_vfork_parent(t);
+    ptrace_vfork_parent(t, pid);
     return r;
 }
 
@@ -477,12 +490,16 @@ i64 task_exit(Task *t, int code)
         return SYS_RESTART;
     if (birth && !t->vfork_child)
         wait_for_parent(birth);
+    if (t->traced)
+        ptrace_thread_exit(t, (u32)(code & 0xff) << 8);
     robust_end(t);
     if (t->vfork_child)
         task_exit_group(t, code);
     if (t->process->n_tasks == 1)
         process_end(t->process, code);
     clear_tid(t);
+    if (t->process->n_tasks == 1)
+        ptrace_process_end(t, (u32)(code & 0xff) << 8);
     t->exiting = true;
     t->exit_code = code;
     return SYS_KEEP;
@@ -496,6 +513,7 @@ void task_exit_group(Task *t, int code)
         process_end(t->process, code);
     if (t->gdb)
         gdb_process_end(t, code, 0);
+    ptrace_process_end(t, (u32)(code & 0xff) << 8);
     _exit(code & 0xff);
 }
 

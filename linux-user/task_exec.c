@@ -64,7 +64,7 @@ static char **tessera_argv(const Process *p, const char *path, char **argv)
 
     while (argv[n_guest])
         n_guest++;
-    all = options_argv(&p->options, n_guest + 9, &n);
+    all = options_argv(&p->options, n_guest + 11, &n);
     if (!all)
         return NULL;
     all[n++] = "-0";
@@ -128,7 +128,8 @@ static i64 exec_guest(const Process *p, const char *host_path, char **all, char 
 static void mirror_fault_signals(Process *p)
 {
     for (int sig = 1; sig <= SIGNALS; sig++)
-        if ((signal_bit(sig) & FAULT_SIGNALS) && p->actions[sig].handler == ABI_SIG_IGN)
+        if ((p->traced || signal_bit(sig) & FAULT_SIGNALS) &&
+            p->actions[sig].handler == ABI_SIG_IGN)
             host_sigaction(sig, SIG_IGN, 0, 0);
 }
 
@@ -156,7 +157,7 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     const char *host_path;
     char **all = NULL;
     FileKind kind;
-    char gdb[32] = "", seccomp[32];
+    char gdb[32] = "", seccomp[32], ptrace[TRACEE_TEXT];
     int debugger = -1, filters;
     i64 r = program_path(dir, path, flags, program);
 
@@ -179,6 +180,8 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
         snprintf(gdb, sizeof gdb, "fd:%d", debugger);
     if (all && p->options.gdb)
         insert_option(all, "-g", gdb); /* also against a variable that says other */
+    if (all && ptrace_exec_begin(t, ptrace))
+        insert_option(all, "-ptrace", ptrace);
     if (!t->vfork_child)
         task_stats(p);
     if (!t->vfork_child && !all)
@@ -197,6 +200,8 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
         close(filters);
     free(all);
     signal_init_faults();
+    if (p->traced)
+        signal_watch(p, true);
     signal_host_mask(t->mask);
     return r == SYS_RESTART_SA ? SYS_RESTART : r;
 }

@@ -29,6 +29,8 @@ typedef struct ExplainFile ExplainFile;
 typedef struct Symbols Symbols;
 typedef struct Gdb Gdb;
 typedef struct Seccomp Seccomp;
+typedef struct Tracer Tracer;
+typedef struct PtraceSlot PtraceSlot;
 
 /* What syscall_run may return besides a value or -errno. */
 enum {
@@ -36,6 +38,7 @@ enum {
         -512, /* interrupted: again if the handler has SA_RESTART, else EINTR */
     SYS_RESTART = -513, /* not begun: deliver signals, then again in any case */
     SYS_KEEP = -514, /* the registers are already as they must be (or the task ends) */
+    SYS_RESTART_IDLE = -515, /* interrupted: again unless a handler runs */
 };
 
 typedef struct SysCall {
@@ -53,6 +56,7 @@ typedef struct Options {
     const char *explain; /* -explain */
     const char *gdb;     /* -g; NULL: no debugger */
     const char *seccomp; /* -seccomp; NULL: no filters were handed on */
+    const char *ptrace;  /* -ptrace; NULL: no tracer was */
     char **set_env;      /* -E and -U in order, "NAME=VALUE" or "NAME" */
     size_t n_set_env;
     u64 stack_size; /* -s; 0: RLIMIT_STACK */
@@ -63,7 +67,6 @@ typedef struct Options {
     bool seed_given, strace, one_insn, perfmap, jitdump;
     bool binfmt; /* -by-kernel: binfmt_misc brought us here; execve may ask it again */
     int program_fd;    /* the program, opened by the kernel; -1: program is its path */
-    const char *crash; /* -crash: off, on or a file's name; NULL: a line */
     const char *core;  /* -core: off or a file's name; NULL: as RLIMIT_CORE says */
     const char *stats; /* -stats; NULL: no, else what stats.c knows */
     const char *cache; /* -cache; NULL: on, else what saved.c knows */
@@ -282,6 +285,8 @@ void signal_deliver(Task *t, i64 restart);
 void signal_intercept(Process *p, bool on);
 /* Likewise, for these signals. */
 void signal_take(Process *p, u64 signals);
+/* The same of all signals, for a tracer. */
+void signal_watch(Process *p, bool on);
 /* Ends this process by the signal, as its default action would. */
 _Noreturn void signal_die(Task *t, int sig);
 
@@ -341,8 +346,9 @@ struct Process {
     _Atomic u32 n_tasks;
     Gdb *gdb;                   /* NULL: without a debugger's stub */
     bool signals_watched;       /* a debugger wants to know of all that would end it */
-    bool notes_calls;           /* for -crash */
     u64 core_signals;           /* those that we kill by, to write a core file */
+    bool traced;                /* a tracer wants to know of all signals */
+    Tracer *tracer;             /* the tracer that the guest may be */
     Seccomp *_Atomic seccomp;   /* filters of all threads */
     struct _GHashTable *aio;    /* contexts of io_setup; NULL: never any */
     struct _GHashTable *rings;  /* of io_uring_setup; the same */
@@ -355,6 +361,10 @@ struct Task {
     i32 tid;
     SysCall sys;         /* the system call being made */
     struct GdbTask *gdb; /* NULL: no debugger has a say */
+    PtraceSlot *ptrace;  /* NULL: there was no room for it */
+    bool traced;         /* it has a tracer */
+    bool waiting;        /* in wait4: kicks of tracees interrupt it */
+    bool kicked;         /* a kick may have interrupted the system call */
 
     Seccomp *_Atomic seccomp; /* filters of its own; NULL: none */
     bool seccomp_strict;
@@ -427,16 +437,6 @@ static inline bool seccomp_is_on(const Task *t)
     return t->seccomp || t->process->seccomp || t->seccomp_strict;
 }
 
-/* ---- crash.c: what is said when a guest dies of a fault ---- */
-
-void crash_init(Process *p);
-/* For processes with notes_calls: a system call has been made. */
-void crash_note(const SysCall *call, i64 result);
-/* why: what more there is to say, or NULL. */
-void crash_report(Task *t, const siginfo_t *info, const char *why);
-/* A fault of ours, in the host's handler; t may be NULL. */
-void crash_bug(Task *t, int sig, const void *host_pc, const void *addr);
-
 /* ---- core.c, core_file.c: the guest's memory when it dies ---- */
 
 /* After a change of RLIMIT_CORE, and at the start. */
@@ -450,6 +450,55 @@ void core_dump(Task *t, const siginfo_t *info);
 void saved_options(CacheOptions *c, Options *o);
 /* After the cache is made: says so when -cache names a folder that cannot be used. */
 void saved_check(const Process *p, const CacheOptions *c);
+
+/* ---- ptrace*.c: ptrace(2) between guest processes; ptrace.h has the design ---- */
+
+enum { TRACEE_TEXT = 96 };
+
+void ptrace_init(Process *p);
+/* The main thread's beginning; heritage: of -ptrace, or NULL. */
+void ptrace_begin(Task *t, const char *heritage);
+/* The host's signal was a kick. */
+bool ptrace_kicked(Task *t, const siginfo_t *info, ucontext_t *context);
+/* Somebody wants something of the thread; after a kick. */
+bool ptrace_wished(const Task *t);
+void ptrace_attend(Task *t);       /* before signals are delivered */
+void ptrace_attend_stops(Task *t); /* and after */
+/* SIGSTOP is sent to a process (tid 0) or thread; true: its tracer sees it. */
+bool ptrace_sigstop(i32 pid, i32 tid);
+
+/* For tasks with t->traced: */
+TrapKind ptrace_run(Task *t); /* exec_run, or a step */
+/* Around a system call; false: it is not to be made. */
+bool ptrace_syscall_begin(Task *t);
+void ptrace_syscall_again(Task *t, i64 r);
+void ptrace_syscall_end(Task *t, i64 r);
+/* In place of r, also after a kick. */
+i64 ptrace_syscall_result(Task *t, i64 r);
+/* A signal is about to be delivered; false: it is not.  May be another then. */
+bool ptrace_signal(Task *t, siginfo_t *info);
+/* SIGSTOP and its like are delivered. */
+void ptrace_stop_all(Task *t, int sig);
+/* SECCOMP_RET_TRACE; false: no tracer wants it. */
+bool ptrace_seccomp(Task *t, u32 data);
+
+/* Around clone.  The event that the parent stops with, or 0. */
+u32 ptrace_clone_event(const Task *t, const CloneArgs *a);
+void ptrace_event(Task *t, u32 event, u64 message);
+void ptrace_thread_new(Task *t, Task *child, const CloneArgs *a);
+void ptrace_thread_begin(Task *t);
+void ptrace_thread_exit(Task *t, u32 status);
+void ptrace_thread_end(Task *t);
+void ptrace_fork_child(Task *t, const CloneArgs *a);
+void ptrace_vfork_child(Task *t, const CloneArgs *a);
+void ptrace_vfork_parent(Task *t, i32 pid);
+/* Who traces the thread (0: nobody), and is it stopped?  False: not a guest's, or not
+ * one that we may look at. */
+bool ptrace_seen(i32 tid, i32 *tracer, bool *stopped);
+/* -ptrace for execve; false: none. */
+bool ptrace_exec_begin(const Task *t, char text[TRACEE_TEXT]);
+/* The process ends; status: as wait4's. */
+void ptrace_process_end(Task *t, u32 status);
 
 /* ---- stats.c ---- */
 
@@ -489,7 +538,8 @@ struct Abi {
     u64 (*sp)(const Task *t);
     /* Registers of a new thread or child: result 0, and sp and tls where given. */
     void (*clone_regs)(Env *to, const Env *from, const CloneArgs *a);
-    void (*syscall)(Task *t); /* fills t->sys, moves pc behind the instruction */
+    void (*syscall)(Task *t);     /* fills t->sys, moves pc behind the instruction */
+    u64 (*result)(const Task *t); /* the last system call's, as the guest sees it */
     void (*set_result)(Task *t, i64 value);
     void (*restart)(Task *t); /* undoes syscall: to make it again */
     u64 (*accessed)(Task *t); /* the address that the instruction at pc asks for */
@@ -499,7 +549,7 @@ struct Abi {
     /* Undoes that; false: the frame is bad. */
     bool (*pop_frame)(Task *t, u64 *mask, SigStack *stack);
     size_t (*return_code)(u32 *code); /* rt_sigreturn; returns bytes */
-    const AbiRegset *regsets;         /* TRACE_SETS */
+    const AbiRegset *regsets;         /* TRACEE_SETS */
     /* riscv_hwprobe's value for a key, false: unknown. */
     bool (*hwprobe)(const Process *p, i64 key, u64 *value);
     /* One cpu's lines of /proc/cpuinfo after its number; NULL: the host's file. */
