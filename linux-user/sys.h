@@ -119,6 +119,8 @@ void iov_free(Iov *iov);
 /* An open file with what the guest shall see instead of path; -ENOENT: path is an
  * ordinary file. */
 i64 proc_open(Task *t, i64 dir, const char *path, int flags);
+/* Is the descriptor one of the own process's folders of descriptors? */
+bool proc_lists_fds(int fd);
 
 /* ---- sys_uring.c ---- */
 

@@ -7,9 +7,12 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/openat2.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "sys.h"
+
+enum { DIRENTS_MOST = 1 << 20 };
 
 /* ---- open, close ---- */
 
@@ -84,6 +87,58 @@ i64 sys_close_range(Task *t, u64 first, u64 last, u64 flags)
         r = host_syscall(SYS_close_range, first, ours - 1, flags);
     if (r == 0 && ours < last)
         r = host_syscall(SYS_close_range, ours + 1, last, flags);
+    return r;
+}
+
+/* Ours gives way. */
+i64 sys_dup3(Task *t, u64 from, u64 to, u64 flags)
+{
+    Process *p = t->process;
+
+    if (fd_is_ours(t, from))
+        return -EBADF;
+    if (UNLIKELY(fd_is_ours(t, to)))
+        p->exe_fd = fcntl(p->exe_fd, F_DUPFD_CLOEXEC, p->exe_fd + 1);
+    return host_syscall(SYS_dup3, from, to, flags);
+}
+
+typedef struct Dirent { /* linux_dirent64 */
+    u64 ino, offset;
+    u16 size;
+    u8 type;
+    char name[];
+} Dirent;
+
+/* Takes the entry of our own descriptor out; returns the bytes left. */
+static i64 hide_own(const Process *p, u8 *entries, i64 size)
+{
+    for (i64 at = 0; at < size;) {
+        const Dirent *d = (const Dirent *)(entries + at);
+        i64 n = d->size;
+
+        if (atoi(d->name) == p->exe_fd) {
+            memmove(entries + at, entries + at + n, (size_t)(size - at - n));
+            return size - n;
+        }
+        at += n;
+    }
+    return size;
+}
+
+i64 sys_getdents64(Task *t, u64 fd, u64 addr, u64 size)
+{
+    u64 len = guest_reach(t, addr, MIN(size, DIRENTS_MOST), GUEST_WRITE);
+    void *to = guest_ptr(t, addr, len, GUEST_WRITE);
+    i64 r;
+
+    if (!to || (size && !len))
+        return -EFAULT;
+    do {
+        r = host_syscall(SYS_getdents64, fd, to, len);
+        if (r <= 0 || t->process->exe_fd < 0 || !proc_lists_fds((i32)fd))
+            return r;
+        r = hide_own(t->process, to, r);
+    } while (r == 0); /* that was all: there may be more */
     return r;
 }
 

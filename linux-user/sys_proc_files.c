@@ -273,6 +273,14 @@ static i64 open_text(const Request *r, const Known *known, int flags)
     return good ? fd : -ENOMEM;
 }
 
+bool proc_lists_fds(int fd)
+{
+    ProcFile f;
+
+    return proc_find(fd, "", &f) && f.pid == getpid() &&
+           (!strcmp(f.name, "fd") || !strcmp(f.name, "fdinfo"));
+}
+
 static bool is_for(const Known *known, Request *r)
 {
     if (known->whose == MACHINE)

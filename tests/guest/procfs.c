@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -400,21 +402,33 @@ static void check_child(void)
     close(self);
 }
 
-/* Nothing is open but what we opened; closing it all hurts nothing. */
-static void check_fds(void)
+static int count_fds(void)
 {
+    DIR *dir = opendir("/proc/self/fd");
     struct dirent *e;
-    int n = 0, status;
+    int n = 0;
+
+    while (dir && (e = readdir(dir)))
+        n += *e->d_name != '.' && atoi(e->d_name) > 2;
+    closedir(dir);
+    return n - 1;
+}
+
+/* Nothing is open but what we opened; closing it all, or opening all, hurts nothing. */
+static void check_fds(bool root)
+{
     pid_t pid = fork();
-    DIR *dir;
+    int status;
 
     if (pid == 0) {
         check_failed = 0;
+        if (root && (geteuid() == 0 || unshare(CLONE_NEWUSER) == 0))
+            CHECK(chroot("/") == 0 || errno == EPERM);
         CHECK_EQ(close_range(3, ~0u, 0), 0);
-        dir = opendir("/proc/self/fd");
-        while (dir && (e = readdir(dir)))
-            n += *e->d_name != '.' && atoi(e->d_name) > 2;
-        CHECK_EQ(n, 1);
+        CHECK_EQ(count_fds(), 0);
+        for (int fd = 500; fd < 520; fd++)
+            CHECK_EQ(dup2(0, fd), fd);
+        CHECK_EQ(count_fds(), 20);
         execl("/proc/self/exe", "procfs", check_failed ? "bad" : "good", NULL);
         _exit(9);
     }
@@ -436,6 +450,7 @@ int main(int argc, char **argv)
     check_signals();
     check_threads();
     check_child();
-    check_fds();
+    check_fds(false);
+    check_fds(true);
     return check_done("procfs");
 }
