@@ -428,6 +428,7 @@ bool binfmt_started(Options *o, int argc, char **argv)
     if ((o->program_fd < 0 && !keeps_argv0) || argc < 2 + keeps_argv0)
         return false;
     o->program = argv[1];
+    o->filename = (const char *)getauxval(AT_EXECFN); /* of a script, the script */
     o->argv0 = keeps_argv0 ? argv[2] : NULL;
     o->args = argv + 2 + keeps_argv0;
     o->binfmt = true;

@@ -155,7 +155,7 @@ _Static_assert(sizeof(ProcessInfo) == 136, "linux/elfcore.h");
 static void add_process(Core *c)
 {
     const Process *p = c->t->process;
-    const char *slash = strrchr(p->program, '/');
+    const char *slash = strrchr(p->filename, '/');
     ProcessInfo info = {.sname = 'R',
                         .uid = getuid(),
                         .gid = getgid(),
@@ -165,7 +165,7 @@ static void add_process(Core *c)
                         .sid = getsid(0)};
     u64 n = MIN(p->arg_end - p->arg_start, sizeof info.args - 1);
 
-    strncpy(info.name, slash ? slash + 1 : p->program, sizeof info.name - 1);
+    strncpy(info.name, slash ? slash + 1 : p->filename, sizeof info.name - 1);
     guest_read(c->t, info.args, p->arg_start, n);
     for (u64 i = 0; i + 1 < n; i++)
         if (!info.args[i])

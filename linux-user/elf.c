@@ -236,11 +236,11 @@ static void open_program(Process *p, ElfFile *f)
 
 static void name_process(Process *p, int fd)
 {
-    const char *slash = strrchr(p->program, '/');
+    const char *slash = strrchr(p->filename, '/');
     char link[32], path[PATH_MAX];
     ssize_t n;
 
-    prctl(PR_SET_NAME, slash ? slash + 1 : p->program);
+    prctl(PR_SET_NAME, slash ? slash + 1 : p->filename);
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     n = readlink(link, path, sizeof path - 1);
     path[MAX(n, 0)] = 0;

@@ -178,7 +178,7 @@ u64 elf_stack(Task *t, char **envp)
     Aux aux[AUX_MAX];
 
     push(&s, &zero, sizeof zero);
-    program = push_string(&s, p->program);
+    program = push_string(&s, p->filename);
     p->env_end = s.sp;
     p->env_start = p->arg_end = push_strings(&s, envp);
     p->arg_start = push_strings(&s, p->argv);

@@ -90,6 +90,7 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     explain_start(p);
     c.explain = p->explain ? EXPLAIN_SIGNAL : 0;
     p->program = p->options.program;
+    p->filename = p->options.filename ? p->options.filename : p->program;
     p->argv = guest_argv(&p->options);
     p->mem = &memory;
     if (!mem_init(p->mem, &p->options))

@@ -70,8 +70,9 @@ typedef struct Options {
     const char *core;  /* -core: off or a file's name; NULL: as RLIMIT_CORE says */
     const char *stats; /* -stats; NULL: no, else what stats.c knows */
     const char *cache; /* -cache; NULL: on, else what saved.c knows */
-    const char *program;
-    char **args; /* the guest's argv[1..], NULL-terminated */
+    const char *program,
+        *filename; /* filename: as the kernel was told; NULL: program */
+    char **args;   /* the guest's argv[1..], NULL-terminated */
 } Options;
 
 /* Parses variables, then the command line.  Ends the program on -help, -version
@@ -333,10 +334,11 @@ struct Process {
     Memory *mem; /* shared with a vfork child */
     Cache *cache;
     Symbols *symbols;
-    const char *program; /* as the user or execve named it: AT_EXECFN */
-    char *exe;           /* its absolute path: /proc/self/exe; NULL: see below */
-    int exe_fd;          /* our own binary, -1: not opened yet */
-    char **argv;         /* the guest's argv */
+    const char *program;  /* as the user or execve named it; a script's interpreter */
+    const char *filename; /* the script, where it is one, else the same: AT_EXECFN */
+    char *exe;            /* its absolute path: /proc/self/exe; NULL: see below */
+    int exe_fd;           /* our own binary, -1: not opened yet */
+    char **argv;          /* the guest's argv */
     u64 arg_start, arg_end, env_start, env_end, auxv_start, auxv_end; /* on the stack */
     Image image;
     ExplainFile *explain; /* NULL: no -explain */

@@ -33,7 +33,7 @@ static void load(void)
 {
     static char *envp[] = {"HOME=/", NULL}, *argv[] = {path, "an argument", NULL};
 
-    process.program = path;
+    process.program = process.filename = path;
     process.argv = argv;
     guest_find("riscv64")->reset(task->env);
     fuzz_inside = true;

@@ -3,6 +3,7 @@
  *
  * "exec PROGRAM [ARGUMENT...]" executes another program instead. */
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "check.h"
 
@@ -15,7 +16,7 @@ static void print_fds(void)
 
 int main(int argc, char **argv)
 {
-    char exe[4096] = "";
+    char exe[4096] = "", comm[17] = "";
 
     if (argc > 2 && !strcmp(argv[1], "exec")) {
         execv(argv[2], argv + 2);
@@ -28,6 +29,8 @@ int main(int argc, char **argv)
     printf("secure: %lu\n", getauxval(AT_SECURE));
     printf("flags: %lu\n", getauxval(AT_FLAGS));
     printf("name: %s\n", (const char *)getauxval(AT_EXECFN));
+    prctl(PR_GET_NAME, comm);
+    printf("comm: %s\n", comm);
     if (readlink("/proc/self/exe", exe, sizeof exe - 1) > 0)
         printf("exe: %s\n", exe);
     print_fds();
