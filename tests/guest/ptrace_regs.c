@@ -314,7 +314,8 @@ static void seccomp_stops(void)
     go_on(PTRACE_CONT, pid, 0, stopped(SIGTRAP, PTRACE_EVENT_SECCOMP));
     CHECK_EQ(trace(PTRACE_GETEVENTMSG, pid, 0, (unsigned long)&data), 0);
     CHECK_EQ(data, 1234);
-    CHECK_EQ(trace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, (unsigned long)&info), 84);
+    CHECK_EQ(trace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, (unsigned long)&info),
+             84);
     CHECK_EQ(info.op, PTRACE_SYSCALL_INFO_SECCOMP);
     CHECK_EQ(info.seccomp.nr, SYS_getppid);
     CHECK_EQ(info.seccomp.ret_data, 1234);
