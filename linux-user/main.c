@@ -104,6 +104,7 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     saved_check(p, &c);
     signal_init(p);
     core_update(p);
+    crash_init(p);
     ptrace_init(p);
 }
 

@@ -64,6 +64,9 @@ static const Option table[] = {
      "wait there for gdb (PORT,suspend=n: run, gdb may come later)"},
     {"seccomp", NULL, "fd:N", STRING, AT(seccomp), 0,
      "system call filters; for a program that executes another"},
+    {"crash", "CRASH", "on|off|FILE", STRING, AT(crash), 0,
+     "say all about a guest that dies of a fault, or nothing, or say it in FILE (%d: "
+     "pid); default: one line"},
     {"core", "CORE", "FILE|off", STRING, AT(core), 0,
      "write a core file of the guest there (%p: pid, ... as in core_pattern(5)), or "
      "none even where ulimit -c allows it"},

@@ -84,32 +84,18 @@ void signal_die(Task *t, int sig)
 
 void signal_die_of(Task *t, const siginfo_t *info, const char *why)
 {
-    char where[PATH_MAX + 32], symbol[SYMBOL_TEXT];
-    u64 pc = t->env->pc;
-
-    if (is_fault(info) || why) {
-        mem_describe(t->process, pc, where, sizeof where);
-        fprintf(stderr,
-                "tessera-%s: %s: SIG%s at guest pc 0x%llx%s (%s), address 0x%llx%s%s\n",
-                t->process->abi->guest, t->process->program,
-                signal_name(info->si_signo), (long long)pc,
-                cache_symbol_text(t->process->cache, pc, symbol), where,
-                (long long)info->si_addr, why ? ": " : "", why ? why : "");
-    }
+    if (is_fault(info) || why)
+        crash_report(t, info, why);
     core_dump(t, info);
     signal_die(t, info->si_signo);
 }
 
 void signal_bug(int sig, const siginfo_t *info, const ucontext_t *context)
 {
-    char line[200];
     u64 all = 0;
-    int n = snprintf(
-        line, sizeof line, "tessera: internal SIG%s at host pc %p, address %p\n",
-        signal_name(sig), (void *)context->uc_mcontext.gregs[REG_RIP], info->si_addr);
 
-    if (write(STDERR_FILENO, line, (size_t)n) < 0)
-        _exit(128 + sig);
+    crash_bug(task_self, sig, (void *)context->uc_mcontext.gregs[REG_RIP],
+              info->si_addr);
     host_sigaction(sig, SIG_DFL, 0, 0);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
     host_syscall(SYS_tgkill, getpid(), gettid(), sig);

@@ -117,18 +117,36 @@ static void show_result(Show *s)
         show(s, s->desc->gives_addr ? " = 0x%llx" : " = %lld", (long long)s->result);
 }
 
+static void show_call(Show *s, Task *t, const SysDesc *d, const u64 *arg, i64 result)
+{
+    s->t = t;
+    s->desc = d;
+    s->arg = arg;
+    s->result = result;
+    s->len = 0;
+    show_args(s, true);
+    show_result(s);
+}
+
 void strace_call(Task *t, const SysDesc *d, const u64 *arg, i64 result)
 {
     Show s;
 
-    s.t = t;
-    s.desc = d;
-    s.arg = arg;
-    s.result = result;
-    s.len = 0;
-    show_args(&s, true);
-    show_result(&s);
+    show_call(&s, t, d, arg, result);
     log_printf("%s\n", s.text);
+}
+
+void strace_put(FILE *f, Task *t, const SysCall *call, i64 result)
+{
+    const SysDesc *d = sys_desc(call->nr);
+    Show s;
+
+    if (!d) {
+        fprintf(f, "%d syscall_%llu()\n", t->tid, (unsigned long long)call->nr);
+        return;
+    }
+    show_call(&s, t, d, call->arg, result);
+    fprintf(f, "%s\n", s.text);
 }
 
 void strace_last(Task *t, const SysDesc *d, const u64 *arg)

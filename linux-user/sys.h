@@ -178,6 +178,8 @@ _Static_assert(sizeof(GuestEpollEvent) == 16, "natural alignment");
 
 /* One line for a system call that has returned. */
 void strace_call(Task *t, const SysDesc *d, const u64 *arg, i64 result);
+/* The same for a call made a while ago; what it points to is as it is now. */
+void strace_put(FILE *f, Task *t, const SysCall *call, i64 result);
 /* One line for a system call that may not return. */
 void strace_last(Task *t, const SysDesc *d, const u64 *arg);
 

@@ -289,7 +289,11 @@ i64 syscall_run(Task *t)
     SysCall call = t->sys;
     const SysDesc *d = sys_desc(call.nr);
 
-    if (log_on(LOG_STRACE))
-        return dispatch_traced(t, d, call.nr, call.arg);
-    return dispatch(t, d, call.nr, call.arg);
+    i64 r;
+
+    r = log_on(LOG_STRACE) ? dispatch_traced(t, d, call.nr, call.arg)
+                           : dispatch(t, d, call.nr, call.arg);
+    if (UNLIKELY(t->process->notes_calls))
+        crash_note(&call, r);
+    return r;
 }

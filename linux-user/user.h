@@ -67,6 +67,7 @@ typedef struct Options {
     bool seed_given, strace, one_insn, perfmap, jitdump;
     bool binfmt; /* -by-kernel: binfmt_misc brought us here; execve may ask it again */
     int program_fd;    /* the program, opened by the kernel; -1: program is its path */
+    const char *crash; /* -crash: off, on or a file's name; NULL: a line */
     const char *core;  /* -core: off or a file's name; NULL: as RLIMIT_CORE says */
     const char *stats; /* -stats; NULL: no, else what stats.c knows */
     const char *cache; /* -cache; NULL: on, else what saved.c knows */
@@ -348,6 +349,7 @@ struct Process {
     _Atomic u32 n_tasks;
     Gdb *gdb;                   /* NULL: without a debugger's stub */
     bool signals_watched;       /* a debugger wants to know of all that would end it */
+    bool notes_calls;           /* for -crash */
     u64 core_signals;           /* those that we kill by, to write a core file */
     bool traced;                /* a tracer wants to know of all signals */
     Tracer *tracer;             /* the tracer that the guest may be */
@@ -438,6 +440,16 @@ static inline bool seccomp_is_on(const Task *t)
 {
     return t->seccomp || t->process->seccomp || t->seccomp_strict;
 }
+
+/* ---- crash.c: what is said when a guest dies of a fault ---- */
+
+void crash_init(Process *p);
+/* For processes with notes_calls: a system call has been made. */
+void crash_note(const SysCall *call, i64 result);
+/* why: what more there is to say, or NULL. */
+void crash_report(Task *t, const siginfo_t *info, const char *why);
+/* A fault of ours, in the host's handler; t may be NULL. */
+void crash_bug(Task *t, int sig, const void *host_pc, const void *addr);
 
 /* ---- core.c, core_file.c: the guest's memory when it dies ---- */
 
