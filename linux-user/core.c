@@ -202,7 +202,6 @@ static void report_in_status(const Task *t, int sig)
         return;
     }
     d.name = core_name(t, sig, pattern);
-    write_setting("/proc/self/coredump_filter", "0");
     if (host_syscall(SYS_clone, 0, 0, NULL, NULL, 0) == 0)
         decoy_child(&d);
 }
@@ -219,6 +218,7 @@ void core_dump(Task *t, const siginfo_t *info)
 
     if (!(signal_bit(sig) & CORE_SIGNALS))
         return;
+    write_setting("/proc/self/coredump_filter", "0"); /* of us: no memory */
     if (is_off(p))
         forbid();
     if (!limit || prctl(PR_GET_DUMPABLE) != 1)

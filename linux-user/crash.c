@@ -123,6 +123,15 @@ static void put_code(Task *t, FILE *f)
             (long long)pc, cache_symbol_text(t->process->cache, pc, symbol), text);
 }
 
+static void put_caller(Task *t, FILE *f)
+{
+    char symbol[SYMBOL_TEXT];
+    u64 ra = t->process->abi->return_address(t);
+
+    fprintf(f, "  called from, or back at, 0x%llx%s\n", (long long)ra,
+            cache_symbol_text(t->process->cache, ra, symbol));
+}
+
 static void put_calls(Task *t, FILE *f)
 {
     fputs(n_notes ? "  last system calls:\n" : "  no system calls\n", f);
@@ -137,6 +146,7 @@ static void put_report(Task *t, const siginfo_t *info, const char *why, FILE *f)
     put_line(t, info, why, f);
     put_reason(t, info, f);
     put_code(t, f);
+    put_caller(t, f);
     t->process->guest->dump(f, t->env);
     put_calls(t, f);
 }

@@ -19,6 +19,8 @@ static void start(Task *t, u64 pc, u64 sp)
 
 static u64 stack_pointer(const Task *t) { return t->env->g[X_SP]; }
 
+static u64 return_address(const Task *t) { return t->env->g[X_RA]; }
+
 static void clone_regs(Env *to, const Env *from, const CloneArgs *a)
 {
     to->g[X_A0] = 0;
@@ -253,6 +255,7 @@ const Abi abi_riscv64 = {
     .n_hwprobe = KEY_MISALIGNED_SCALAR_PERF + 1,
     .start = start,
     .sp = stack_pointer,
+    .return_address = return_address,
     .clone_regs = clone_regs,
     .syscall = system_call,
     .result = result,

@@ -288,7 +288,6 @@ i64 syscall_run(Task *t)
 {
     SysCall call = t->sys;
     const SysDesc *d = sys_desc(call.nr);
-
     i64 r;
 
     r = log_on(LOG_STRACE) ? dispatch_traced(t, d, call.nr, call.arg)

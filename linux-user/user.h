@@ -550,6 +550,7 @@ struct Abi {
     u32 n_hwprobe;
     void (*start)(Task *t, u64 pc, u64 sp); /* registers at a program's start */
     u64 (*sp)(const Task *t);
+    u64 (*return_address)(const Task *t); /* of the function, or of its last call */
     /* Registers of a new thread or child: result 0, and sp and tls where given. */
     void (*clone_regs)(Env *to, const Env *from, const CloneArgs *a);
     void (*syscall)(Task *t);     /* fills t->sys, moves pc behind the instruction */
