@@ -101,6 +101,15 @@ static i64 exec_self(const Process *p, char **argv, char **envp)
     return safe_syscall(SYS_execve, getauxval(AT_EXECFN), argv, envp); /* no /proc */
 }
 
+/* May the kernel start it, which knows nothing of our options? */
+static bool kernel_may(const Task *t)
+{
+    const Process *p = t->process;
+
+    return p->options.binfmt && !p->options.prefix && !p->traced && !t->gdb &&
+           !t->seccomp && !p->seccomp;
+}
+
 /* Does executing the file give rights that only the kernel can give? */
 static bool gives_rights(const char *host_path)
 {
@@ -110,13 +119,25 @@ static bool gives_rights(const char *host_path)
            getxattr(host_path, "security.capability", NULL, 0) > 0;
 }
 
+/* elf_probe; what is not for us to read may be for the kernel to run. */
+static i64 probe(const Task *t, const char *host_path, FileKind *kind)
+{
+    i64 r = elf_probe(t->process, host_path, kind);
+
+    if (r != -EACCES || !kernel_may(t))
+        return r;
+    *kind = FILE_HOST;
+    return 0;
+}
+
 /* Returns only where it fails. */
-static i64 exec_guest(const Process *p, const char *host_path, char **all, char **argv,
+static i64 exec_guest(const Task *t, const char *host_path, char **all, char **argv,
                       char **envp)
 {
+    const Process *p = t->process;
     i64 r;
 
-    if (p->options.binfmt && !p->options.prefix && gives_rights(host_path))
+    if (kernel_may(t) && gives_rights(host_path))
         safe_syscall(SYS_execve, host_path, argv, envp);
     r = exec_self(p, all, envp);
     if (r == -ENOENT && p->options.binfmt)
@@ -164,7 +185,7 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     if (r < 0)
         return r;
     host_path = path_host(p, program, buf);
-    if ((r = elf_probe(p, host_path, &kind)) < 0)
+    if ((r = probe(t, host_path, &kind)) < 0)
         return r;
     if (signal_ready(t))
         return SYS_RESTART;
@@ -190,7 +211,7 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
     mirror_fault_signals(p);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &t->mask, NULL, sizeof t->mask);
     if (all)
-        r = exec_guest(p, host_path, all, argv ? argv : none, envp ? envp : none);
+        r = exec_guest(t, host_path, all, argv ? argv : none, envp ? envp : none);
     else
         r = safe_syscall(SYS_execve, host_path, argv ? argv : none, envp ? envp : none);
     memset(t->left, 0, sizeof t->left);
