@@ -2,6 +2,7 @@
 /* The tracee's half of ptrace: its slot on the board, kicks, and being stopped. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include "ptrace.h"
@@ -291,6 +292,22 @@ static PtraceOrder await_order(Task *t)
     }
 }
 
+/* PTRACE_O_EXITKILL while it runs: the kernel knows when a parent ends. */
+static void die_with_tracer(PtraceSlot *s, bool stays)
+{
+    bool wanted = stays && s->options & PTRACE_O_EXITKILL;
+    bool of_parent = wanted && getppid() == s->tracer;
+
+    if (of_parent != s->dies_with) {
+        prctl(PR_SET_PDEATHSIG, of_parent ? SIGKILL : 0);
+        s->dies_with = of_parent;
+    } else if (of_parent) {
+        return;
+    }
+    if (wanted && !ptrace_tracer_lives(s)) /* it may have ended just before */
+        host_syscall(SYS_kill, getpid(), SIGKILL);
+}
+
 int ptrace_wait(Task *t)
 {
     PtraceSlot *s = t->ptrace;
@@ -306,6 +323,7 @@ int ptrace_wait(Task *t)
     s->state = TRACEE_RUNS;
     s->mode = order.command;
     s->order = (PtraceOrder){0};
+    die_with_tracer(s, order.command != TRACEE_DETACH);
     if (order.command == TRACEE_DETACH)
         ptrace_release(t, s);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);

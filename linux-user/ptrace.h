@@ -93,9 +93,10 @@ typedef struct PtraceSlot {
     PtraceWish wish;
     i32 stop_sender;
     u32 stop_sender_uid;
-    u32 seen;  /* serial of the stop that wait4 has reported */
-    u32 mode;  /* the last command that let it run */
-    u32 dirty; /* what the tracer has changed; TRACEE_DIRTY_SETS << set */
+    u32 seen;      /* serial of the stop that wait4 has reported */
+    u32 mode;      /* the last command that let it run */
+    u32 dies_with; /* the kernel kills it when the tracer, its parent, ends */
+    u32 dirty;     /* what the tracer has changed; TRACEE_DIRTY_SETS << set */
     u64 mask;
     siginfo_t info;
     SysCall sys;
@@ -173,7 +174,8 @@ struct Tracer {
 
 bool board_read(i32 tid, u64 from, void *to, size_t len);
 bool board_write(i32 tid, u64 to, const void *from, size_t len);
-/* The thread's slot; 0 or -errno (ESRCH, EPERM). */
+/* The thread's slot; 0, -ESRCH, -EPERM (also: no guest's), -EAGAIN (its process is not
+ * ready yet), -ENOENT (the thread is not, or is one of ours). */
 i64 board_find(i32 tid, Tracee *out);
 /* The fields before set[], or all of it. */
 bool tracee_read(Tracee *e, PtraceSlot *out, bool all);

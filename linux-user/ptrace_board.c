@@ -90,7 +90,7 @@ static i64 find_slot(Tracee *e, u32 n)
         e->pid = tid_pid[1];
         return 0;
     }
-    return -EAGAIN;
+    return -ENOENT;
 }
 
 i64 board_find(i32 tid, Tracee *out)
@@ -205,8 +205,8 @@ bool ptrace_seen(i32 tid, i32 *tracer, bool *stopped)
 
     if (board_find(tid, &e) < 0 || !tracee_read(&e, &slot, false))
         return false;
-    *tracer = slot.tracer;
-    *stopped = slot.tracer && slot.state == TRACEE_STOPPED;
+    *tracer = ptrace_tracer_lives(&slot) ? slot.tracer : 0;
+    *stopped = *tracer && slot.state == TRACEE_STOPPED;
     return true;
 }
 

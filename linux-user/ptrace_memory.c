@@ -108,7 +108,7 @@ i64 ptrace_transfer(Task *t, long nr, const u64 *a, const Iov *local)
     i64 r = locate(t, (i32)a[0], &e);
 
     if (r < 0)
-        return r == -EAGAIN ? -EPERM : r;
+        return r == -EAGAIN || r == -ENOENT ? -EPERM : r;
     r = read_remote(t, &e, remote, a[3], a[4]);
     if (r < 0)
         return r;

@@ -38,20 +38,36 @@ static i64 trace_me(Task *t)
 
 enum { TRIES = 200 };
 
-/* A process that has just called execve is not ready yet. */
+/* A process that has just begun, or called execve, is not ready yet. */
 static i64 find_patiently(i32 tid, Tracee *e)
 {
     const struct timespec ms = {.tv_nsec = 1000 * 1000};
-    i64 r = -EAGAIN;
+    i64 r = board_find(tid, e);
 
-    for (int i = 0; i < TRIES && (r = board_find(tid, e)) == -EAGAIN; i++)
+    for (int i = 1; (r == -EAGAIN || r == -ENOENT) && i < TRIES; i++) {
         host_syscall(SYS_nanosleep, &ms, NULL);
-    return r == -EAGAIN ? -EPERM : r;
+        r = board_find(tid, e);
+    }
+    return r == -EAGAIN || r == -ENOENT ? -EPERM : r;
 }
 
 static i64 check_options(u64 options)
 {
-    return options & ~(u64)PTRACE_O_MASK ? -EINVAL : 0;
+    return options & ~(u64)(PTRACE_O_MASK & ~PTRACE_O_SUSPEND_SECCOMP) ? -EINVAL : 0;
+}
+
+static bool is_job_stopped(i32 tid)
+{
+    char path[32], text[512] = "", *end;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", tid);
+    f = fopen(path, "re");
+    if (!f)
+        return false;
+    end = fgets(text, sizeof text, f) ? strrchr(text, ')') : NULL;
+    fclose(f);
+    return end && !strncmp(end, ") T", 3);
 }
 
 static i64 attach(Task *t, i32 tid, bool seize, u64 addr, u64 options)
@@ -68,7 +84,7 @@ static i64 attach(Task *t, i32 tid, bool seize, u64 addr, u64 options)
     error = find_patiently(tid, &e);
     if (error < 0)
         return error;
-    if (e.pid == self || !tracee_read(&e, &slot, false) || slot.tracer)
+    if (e.pid == self || !tracee_read(&e, &slot, false) || ptrace_tracer_lives(&slot))
         return -EPERM;
     if (slot.state == TRACEE_EXITED)
         return -ESRCH;
@@ -86,6 +102,8 @@ static i64 attach(Task *t, i32 tid, bool seize, u64 addr, u64 options)
         TRACEE_PUT(&e, stop_sender, &self);
         tracee_wish(&e, offsetof(PtraceSlot, wish.sigstop), 1);
     }
+    if (is_job_stopped(tid)) /* or it could not become a tracing stop */
+        host_syscall(SYS_kill, e.pid, SIGCONT);
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -367,6 +368,30 @@ static void spin(void)
         ;
 }
 
+static void stop_first(void)
+{
+    raise(SIGSTOP);
+    spin();
+}
+
+static void attach_to_stopped(void)
+{
+    pid_t pid = child_of(stop_first);
+    u64 word;
+    int status;
+
+    CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+    CHECK_EQ(status, stopped(SIGSTOP, 0));
+    CHECK_EQ(trace(PTRACE_ATTACH, pid, 0, 0), 0);
+    CHECK_EQ(wait_for(pid), stopped(SIGSTOP, 0));
+    CHECK_EQ(trace_at(PTRACE_PEEKDATA, pid, (void *)&words[1], &word), 0);
+    CHECK_EQ(word, words[1]);
+    resume(PTRACE_DETACH, pid, 0);
+    kill(pid, SIGCONT);
+    kill(pid, SIGTERM);
+    CHECK_EQ(wait_for(pid), SIGTERM);
+}
+
 static void attach_to(void (*body)(void))
 {
     pid_t pid = child_of(body);
@@ -504,10 +529,10 @@ static void tracer_dies(unsigned long options, int want)
     pid = child_of(sleep_long);
     tracer = fork();
     if (tracer == 0) {
-        trace(PTRACE_SEIZE, pid, 0, options);
-        trace(PTRACE_INTERRUPT, pid, 0, 0);
-        wait_for(pid);
-        _exit(0);
+        CHECK_EQ(trace(PTRACE_SEIZE, pid, 0, options), 0);
+        CHECK_EQ(trace(PTRACE_INTERRUPT, pid, 0, 0), 0);
+        CHECK_EQ(wait_for(pid), stopped(SIGTRAP, PTRACE_EVENT_STOP));
+        _exit(check_failed != 0);
     }
     CHECK_EQ(wait_for(tracer), 0);
     nap(20);
@@ -519,6 +544,103 @@ static void tracer_dies(unsigned long options, int want)
     CHECK_EQ(wait_for(pid), SIGKILL);
     close(fd[0]);
     close(fd[1]);
+}
+
+/* The same where the tracer can do nothing any more, and its tracee runs. */
+static void tracer_is_killed(void)
+{
+    int fd[2];
+    pid_t pid, tracer;
+
+    CHECK_EQ(pipe(fd), 0);
+    CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    tracer = fork();
+    if (tracer == 0) {
+        pid = traced_child(sleep_long, PTRACE_O_EXITKILL);
+        trace(PTRACE_CONT, pid, 0, 0);
+        write(fd[1], &pid, sizeof pid);
+        sleep_long();
+    }
+    CHECK_EQ(read(fd[0], &pid, sizeof pid), sizeof pid);
+    kill(tracer, SIGKILL);
+    CHECK_EQ(wait_for(tracer), SIGKILL);
+    CHECK_EQ(wait_for(pid), SIGKILL); /* we are its parent now */
+    close(fd[0]);
+    close(fd[1]);
+}
+
+/* A tracee may die at any moment. */
+static void ask_for_ever(void)
+{
+    for (;;)
+        getppid();
+}
+
+static void killed_while_traced(void)
+{
+    for (int i = 0; i < 30; i++) {
+        pid_t pid = traced_child(ask_for_ever, 0), killer = fork();
+        int status;
+
+        if (killer == 0) {
+            for (volatile int k = 0; k < i * 3000; k++)
+                ;
+            kill(pid, SIGKILL);
+            _exit(0);
+        }
+        do {
+            trace(PTRACE_SYSCALL, pid, 0, 0);
+            status = wait_for(pid);
+        } while (WIFSTOPPED(status));
+        CHECK_EQ(status, SIGKILL);
+        CHECK_EQ(wait_for(killer), 0);
+    }
+}
+
+/* A process of two threads, of which the second ends both: a tracer that is not its
+ * parent sees each. */
+static void *end_all(void *arg)
+{
+    _exit(9);
+    return arg;
+}
+
+static void end_by_thread(void)
+{
+    pthread_t t;
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        pthread_create(&t, NULL, end_all, NULL);
+        for (;;)
+            pause();
+    }
+    waitpid(pid, &status, 0);
+    _exit(WEXITSTATUS(status));
+}
+
+static void ends_of_threads(void)
+{
+    pid_t pid = traced_child(end_by_thread, PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE);
+    pid_t got, ended[4] = {0};
+    int status, n = 0, clones = 0;
+
+    resume(PTRACE_CONT, pid, 0);
+    while ((got = waitpid(-1, &status, __WALL)) > 0) {
+        if (!WIFSTOPPED(status)) {
+            CHECK_EQ(status, 9 << 8);
+            if (n < 4)
+                ended[n++] = got;
+            continue;
+        }
+        clones += status >> 16 != 0;
+        trace(PTRACE_CONT, got, 0, 0);
+    }
+    CHECK_EQ(clones, 2);
+    CHECK_EQ(n, 3);
+    CHECK_EQ(ended[2], pid);
+    CHECK(ended[1] > pid && ended[0] > ended[1]); /* the leader after its thread */
 }
 
 /* ---- SIGCHLD, waitid ---- */
@@ -595,11 +717,15 @@ int main(int argc, char **argv)
     attach_to(sleep_long);
     attach_to(sleep_in_poll);
     attach_to(spin);
+    attach_to_stopped();
     seize();
     stranger();
     threads();
     tracer_dies(0, 0);
     tracer_dies(PTRACE_O_EXITKILL, SIGKILL);
+    tracer_is_killed();
+    killed_while_traced();
+    ends_of_threads();
     wait_ids();
     bad_requests();
     return check_done("ptrace");
