@@ -174,6 +174,21 @@ bool ptrace_tracer_lives(const PtraceSlot *s)
 
 /* ---- being stopped ---- */
 
+void ptrace_park(void)
+{
+    u64 all = ~0ull;
+
+    for (;;)
+        host_syscall(SYS_rt_sigsuspend, &all, sizeof all);
+}
+
+/* But where the process ends: what the slot says then stays. */
+static void set_state(PtraceSlot *s, u32 from, u32 to)
+{
+    if (!atomic_compare_exchange_strong(&s->state, &from, to) && from != to)
+        ptrace_park();
+}
+
 static siginfo_t trap_info(u32 code)
 {
     siginfo_t info = {.si_signo = SIGTRAP, .si_code = (int)code};
@@ -201,7 +216,7 @@ void ptrace_publish(Task *t, PtraceSlot *s, PtraceKind kind, u32 code, u64 messa
     s->dirty = 0;
     s->order = (PtraceOrder){0};
     s->serial++;
-    s->state = TRACEE_STOPPED;
+    set_state(s, TRACEE_RUNS, TRACEE_STOPPED);
     ptrace_tell(s, TRACEE_TELL_SIGCHLD);
 }
 
@@ -320,7 +335,7 @@ int ptrace_wait(Task *t)
     take_changes(t, s);
     drop_written(t->process);
     s->kind = TRACEE_AT_NOTHING;
-    s->state = TRACEE_RUNS;
+    set_state(s, TRACEE_STOPPED, TRACEE_RUNS);
     s->mode = order.command;
     s->order = (PtraceOrder){0};
     die_with_tracer(s, order.command != TRACEE_DETACH);

@@ -135,6 +135,8 @@ void ptrace_publish(Task *t, PtraceSlot *s, PtraceKind kind, u32 code, u64 messa
                     const siginfo_t *info);
 /* Waits there for the tracer; returns the signal it sends. */
 int ptrace_wait(Task *t);
+/* Until the process is gone, which another thread ends. */
+_Noreturn void ptrace_park(void);
 int ptrace_stop(Task *t, PtraceKind kind, u32 code, u64 message, const siginfo_t *info);
 void ptrace_tell(const PtraceSlot *s, u32 what);
 /* Slots of the process: the next at or above *i; NULL: no more. */

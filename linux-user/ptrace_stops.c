@@ -74,20 +74,12 @@ void ptrace_stop_all(Task *t, int sig)
 
 /* ---- wishes ---- */
 
-static void parked(void)
-{
-    u64 all = ~0ull;
-
-    for (;;)
-        host_syscall(SYS_rt_sigsuspend, &all, sizeof all);
-}
-
 void ptrace_attend(Task *t)
 {
     PtraceSlot *s = t->ptrace;
 
     if (s->wish.park)
-        parked();
+        ptrace_park();
     if (s->wish.adopted) {
         s->wish.adopted = 0;
         ptrace_adopt(t);

@@ -601,6 +601,7 @@ static void killed_while_traced(void)
  * parent sees each. */
 static void *end_all(void *arg)
 {
+    nap(20); /* its creator has told of it by then */
     _exit(9);
     return arg;
 }
