@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls on signals: signal.c does them. */
+#include "sig.h"
 #include "sys.h"
 
 i64 sys_rt_sigaction(Task *t, u64 sig, u64 act, u64 old, u64 set_size)
@@ -69,4 +70,36 @@ i64 sys_tgkill(Task *t, u64 pid, u64 tid, u64 sig)
         ptrace_sigstop((i32)pid, (i32)tid))
         return 0;
     return host_syscall(SYS_tgkill, pid, tid, sig);
+}
+
+/* What a thread sends itself as if it had come from a fault, the host's handler would
+ * take for a fault of ours. */
+static bool is_forged(const Task *t, i32 tid, i32 sig, const siginfo_t *info)
+{
+    return tid == t->tid && sig > 0 && sig <= SIGNALS && info->si_code > 0 &&
+           (signal_bit(sig) & FAULT_SIGNALS);
+}
+
+i64 sys_rt_sigqueueinfo(Task *t, u64 pid, u64 sig, u64 addr)
+{
+    siginfo_t info;
+
+    if (!GET(t, addr, &info))
+        return -EFAULT;
+    if (!is_forged(t, (i32)pid, (i32)sig, &info))
+        return host_syscall(SYS_rt_sigqueueinfo, pid, sig, &info);
+    signal_enqueue(t, (i32)sig, &info);
+    return 0;
+}
+
+i64 sys_rt_tgsigqueueinfo(Task *t, u64 pid, u64 tid, u64 sig, u64 addr)
+{
+    siginfo_t info;
+
+    if (!GET(t, addr, &info))
+        return -EFAULT;
+    if ((i32)pid != getpid() || !is_forged(t, (i32)tid, (i32)sig, &info))
+        return host_syscall(SYS_rt_tgsigqueueinfo, pid, tid, sig, &info);
+    signal_enqueue(t, (i32)sig, &info);
+    return 0;
 }
