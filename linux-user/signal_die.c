@@ -70,6 +70,7 @@ void signal_die(Task *t, int sig)
 {
     u64 only = ~signal_bit(sig);
 
+    task_robust_end(t);
     task_stats(t->process);
     if (!t->vfork_child)
         explain_end(t->process, "killed by SIG%s", signal_name(sig));

@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include "sig.h"
 #include "task.h"
@@ -367,11 +366,10 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     Registers registers;
     Task saved;
     i32 pid, pidfd = -1;
-    u8 *stack = mmap(NULL, VFORK_STACK, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    u8 *stack = aligned_alloc(16, VFORK_STACK);
     i64 r;
 
-    if (stack == MAP_FAILED)
+    if (!stack)
         return -ENOMEM;
     save(&registers, t->env);
     if (t->gdb)
@@ -390,7 +388,7 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
     exec_thread_lost(t->env);
     *t = saved;
     restore(t->env, &registers);
-    munmap(stack, VFORK_STACK);
+    free(stack);
     if (pid > 0)
         tell_parent(t, a, pid, pidfd);
     signal_host_mask(t->mask);
@@ -459,6 +457,16 @@ static void robust_end(Task *t)
         robust_unlock(t, (head.pending & ~1ull) + head.offset);
 }
 
+static void robust_end_of(Env *env, void *ctx) { robust_end(env->task); }
+
+void task_robust_end(Task *t)
+{
+    if (t->vfork_child)
+        robust_end(t);
+    else
+        cache_each_env(t->process->cache, robust_end_of, NULL);
+}
+
 static void clear_tid(Task *t)
 {
     const u32 zero = 0;
@@ -507,6 +515,7 @@ i64 task_exit(Task *t, int code)
 
 void task_exit_group(Task *t, int code)
 {
+    task_robust_end(t);
     if (t->vfork_child)
         clear_tid(t);
     else

@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include "sig.h"
 #include "task.h"
@@ -94,7 +93,7 @@ static void *keeper_main(void *arg)
     } else {
         free_child(s);
     }
-    munmap(s->stack, CHILD_STACK);
+    free(s->stack);
     release(s);
     return NULL;
 }
@@ -155,12 +154,10 @@ static Share *share_new(Task *t, const CloneArgs *a)
         return NULL;
     s->args = *a;
     s->users = 2;
-    s->stack = mmap(NULL, CHILD_STACK, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (s->stack != MAP_FAILED && make_task(s, t))
+    s->stack = aligned_alloc(16, CHILD_STACK);
+    if (s->stack && make_task(s, t))
         return s;
-    if (s->stack != MAP_FAILED)
-        munmap(s->stack, CHILD_STACK);
+    free(s->stack);
     free(s);
     return NULL;
 }
@@ -177,7 +174,7 @@ i64 task_clone_shared(Task *t, const CloneArgs *a)
     if (r < 0) {
         env_free(s->task->env);
         task_free(s->task);
-        munmap(s->stack, CHILD_STACK);
+        free(s->stack);
         free(s);
         return r;
     }

@@ -415,6 +415,9 @@ void task_leave(Task *t); /* after the loop; does not return in a main thread */
  * and envp are of malloc's or NULL, and remain the caller's. */
 i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int flags);
 i64 task_set_tid_address(Task *t, u64 addr);
+/* The process is about to end: what the kernel does for the robust lists of its
+ * threads, whose addresses it cannot use. */
+void task_robust_end(Task *t);
 i64 task_set_robust_list(Task *t, u64 head, u64 len);
 /* Before the root directory changes: keeps our own binary at hand for execve. */
 void task_keep_exe(Process *p);

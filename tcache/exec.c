@@ -18,6 +18,14 @@
 
 enum { NO_EXIT = 0xffffffff };
 
+void cache_each_env(Cache *c, void (*visit)(Env *env, void *ctx), void *ctx)
+{
+    pthread_mutex_lock(&c->lock);
+    for (Thread *t = c->threads; t; t = t->next)
+        visit(t->env, ctx);
+    pthread_mutex_unlock(&c->lock);
+}
+
 /* ---- stopping the world ---- */
 
 static void go_inside(Cache *c, Thread *t)

@@ -112,6 +112,8 @@ void exec_thread_end(Env *env);
 /* A process that ran on env in our memory, with the calling thread's TLS, is gone; if
  * it was killed inside, or with a lock held, nobody waits for it any more. */
 void exec_thread_lost(Env *env);
+/* For every thread's; no thread comes or goes meanwhile. */
+void cache_each_env(Cache *c, void (*visit)(Env *env, void *ctx), void *ctx);
 
 /* Stops all other threads outside, so that their envs are precise, and visits every
  * thread's; until exec_release. */
