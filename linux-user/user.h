@@ -460,6 +460,7 @@ void crash_bug(Task *t, int sig, const void *host_pc, const void *addr);
 void core_update(Process *p);
 /* Writes the file, if one is wanted and the signal is of that kind. */
 void core_dump(Task *t, const siginfo_t *info);
+
 /* ---- saved.c ---- */
 
 /* -cache: where and how much is kept, into the cache's options; not where the run is to

@@ -14,8 +14,9 @@
 enum {
     ENV_GLOBALS = 64,
     ENV_TEMPS = 32,
-    ENV_BIAS = 128,        /* rbp points here: g[0..31] within a byte's reach */
-    JUMP_CACHE_SIZE = 4096 /* slots; a power of two */
+    ENV_BIAS = 128,         /* rbp points here: g[0..31] within a byte's reach */
+    JUMP_CACHE_SIZE = 4096, /* slots; a power of two */
+    JUMP_MORE_SIZE = 1 << 14,
 };
 
 /* Why generated code was left; Trap.kind. */
@@ -76,9 +77,15 @@ typedef struct ClockTape {
     u64 value[256];
 } ClockTape;
 
-#define JUMP_EMPTY 1ull /* no guest instruction stands at an odd address */
+#define JUMP_EMPTY      1ull /* no guest instruction stands at an odd address */
+#define JUMP_MORE_EMPTY (~0ull)
 
 static inline u32 jump_slot(u64 pc) { return pc >> 1 & (JUMP_CACHE_SIZE - 1); }
+/* Key flags are below 1 << 14: they tell apart what the slot's number does not. */
+static inline u32 jump_more_slot(u64 pc)
+{
+    return (pc ^ pc >> 14) >> 1 & (JUMP_MORE_SIZE - 1);
+}
 
 enum { STRIDES_MOST = 8 };
 
@@ -120,6 +127,7 @@ typedef struct Env {
     struct Mmu *mmu;       /* softmmu's; NULL: the window is the memory */
     u64 bounce[2];         /* stands for memory that has no host address */
     ClockTape *tape;       /* NULL: clocks are read as they are */
+    JumpSlot *jump_more;   /* looked in next, by a thunk; pc is XOR-ed with key_flags */
 
     JumpSlot jump_cache[JUMP_CACHE_SIZE]; /* last: all before it is in one page */
 } Env;

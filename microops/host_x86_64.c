@@ -395,15 +395,54 @@ static void put_plan(Emit *e, const Plan *plan, bool load)
     }
 }
 
-/* jmp or call through a field of Env */
-static void put_env_jump(EmitBuf *o, const char *opcode, i32 field)
+/* An instruction on a field of Env. */
+static void put_env(EmitBuf *o, const char *opcode, i32 field)
 {
-    put_bytes(o, opcode, 2);
+    put_bytes(o, opcode, (u32)strlen(opcode));
     put_u32(o, (u32)field);
 }
 
+/*
+ * The pc in rax, which Env.pc is too, looked up in Env.jump_more: goes there, and next
+ * time by the jump cache; or on.  A block may be dropped by another thread meanwhile,
+ * which empties jump_more's slot first: so that is looked at once more in the end.
+ */
+static void put_more_jumps(EmitBuf *o)
+{
+    u32 out[3];
+
+    put_env(o, "\x48\x83\xbd", ENV_OFF(request)); /* cmp qword [request], 0 */
+    put_bytes(o, "\x00\x75\x00", 3);              /* jne out */
+    out[0] = o->at;
+    put_bytes(o, "\x48\x89\xc1\x48\xc1\xe9\x0e", 7); /* mov rcx, rax; shr rcx, 14 */
+    put_bytes(o, "\x48\x31\xc1\x81\xe1", 5);         /* xor rcx, rax; and ecx, ... */
+    put_u32(o, (JUMP_MORE_SIZE - 1) << 1);
+    put_bytes(o, "\xc1\xe1\x03", 3);                /* shl ecx, 3 */
+    put_env(o, "\x48\x03\x8d", ENV_OFF(jump_more)); /* add rcx, [jump_more] */
+    put_env(o, "\x48\x33\x85", ENV_OFF(key_flags)); /* xor rax, [key_flags] */
+    put_bytes(o, "\x48\x39\x01\x75\x00", 5);        /* cmp [rcx], rax; jne out */
+    out[1] = o->at;
+    put_bytes(o, "\x48\x8b\x51\x08\x48\x85\xd2\x74\x00", 9); /* mov rdx, [rcx + 8] */
+    out[2] = o->at;                                          /* test rdx, rdx; jz out */
+    put_env(o, "\x48\x8b\x85", ENV_OFF(pc));                 /* mov rax, [pc] */
+    put_bytes(o, "\x25", 1);                                 /* and eax, ... */
+    put_u32(o, (JUMP_CACHE_SIZE - 1) << 1);
+    put_env(o, "\x48\x8d\x84\xc5",
+            ENV_OFF(jump_cache));                   /* lea rax, [jump_cache+rax*8] */
+    put_bytes(o, "\x48\x89\x50\x08", 4);            /* mov [rax + 8], rdx */
+    put_env(o, "\x48\x8b\x95", ENV_OFF(pc));        /* mov rdx, [pc] */
+    put_bytes(o, "\x48\x87\x10", 3);                /* xchg [rax], rdx */
+    put_env(o, "\x48\x8b\x95", ENV_OFF(pc));        /* mov rdx, [pc] */
+    put_env(o, "\x48\x33\x95", ENV_OFF(key_flags)); /* xor rdx, [key_flags] */
+    put_bytes(o, "\x48\x39\x11\x75\x03\xff\x60\x08", 8); /* cmp [rcx], rdx; jne over */
+    put_bytes(o, "\x48\xc7\x00", 3);                     /* jmp [rax + 8] */
+    put_u32(o, JUMP_EMPTY);                              /* over: mov [rax], empty */
+    for (u32 i = 0; i < 3; i++)
+        o->bytes[out[i] - 1] = (u8)(o->at - out[i]);
+}
+
 void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan,
-                 u8 *buffer, const struct Guest *guest, u32 numbers)
+                 u8 *buffer, const struct Guest *guest, u32 numbers, bool more)
 {
     static Ir no_ir;
     static Emit e;
@@ -425,6 +464,8 @@ void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan,
     put_align(&e, 16);
     thunks->jump_miss = e.o->at;
     put1(&e, OP_mov, FORM_sm, HOST_RAX, ENV_OFF(pc));
+    if (more)
+        put_more_jumps(e.o);
     put_bytes(e.o, "\xb8", 1);
     put_u32(e.o, EXIT_JUMP_MISS);
     if (numbers)
@@ -435,16 +476,16 @@ void emit_thunks(EmitThunks *thunks, const StencilSet *set, const Plan *plan,
         put_u32(e.o, numbers - (e.o->at + 4));
     }
     put_plan(&e, plan, false);
-    put_env_jump(e.o, "\xff\xa5", ENV_OFF(leave));
+    put_env(e.o, "\xff\xa5", ENV_OFF(leave));
     put_align(&e, 16);
     thunks->call = e.o->at;
     put_plan(&e, plan, false);
-    put_env_jump(e.o, "\xff\x95", ENV_OFF(call));
+    put_env(e.o, "\xff\x95", ENV_OFF(call));
     put_plan(&e, plan, true);
     put_bytes(e.o, "\xc3", 1);
     put_align(&e, 16);
     thunks->call_bare = e.o->at;
-    put_env_jump(e.o, "\xff\x95", ENV_OFF(call));
+    put_env(e.o, "\xff\x95", ENV_OFF(call));
     put_bytes(e.o, "\xc3", 1);
     put_align(&e, 64);
     thunks->end = e.o->at;

@@ -499,9 +499,9 @@ typedef struct EmitTask {
 /* False: the code would not fit below limit (nothing is kept). */
 bool emit_block(EmitTask *t);
 /* numbers: where, from the start of the executable view, a u32 is that is added to exit
- * numbers; 0: nothing is. */
+ * numbers; 0: nothing is.  more: Env.jump_more is there. */
 void emit_thunks(EmitThunks *thunks, const struct StencilSet *set, const Plan *plan,
-                 u8 *buffer, const struct Guest *guest, u32 numbers);
+                 u8 *buffer, const struct Guest *guest, u32 numbers, bool more);
 
 /* The best set for this host; base: the baseline regardless. */
 const struct StencilSet *stencils_pick(bool base);

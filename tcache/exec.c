@@ -274,6 +274,8 @@ static void fill_jump_cache(Cache *c, Env *env, const Tb *tb)
     __atomic_store_n(&slot->pc, tb->pc ^ env->jump_tag, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&tb->state, __ATOMIC_SEQ_CST) != TB_ALIVE)
         slot->pc = JUMP_EMPTY;
+    if (!c->options.system)
+        exec_more_jumps(env, tb);
 }
 
 void exec_log(Env *env, bool trace)
@@ -380,7 +382,8 @@ static u64 trap_address(const TbExit *x)
 /* What leaving by this exit means.  True: exec_run ends with env->trap. */
 static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
 {
-    const TbExit *x;
+    TbExit saved;
+    const TbExit *x = &saved;
 
     *from = NO_EXIT;
     if (number == EXIT_FAULT)
@@ -406,7 +409,10 @@ static bool take_exit(Cache *c, Env *env, u32 number, u32 *from)
         drop_stale(c, env, number & ~EXIT_KINDS);
         return false;
     }
-    x = number & EXIT_SAVED ? saved_exit(c, number) : &c->exits[number];
+    if (number & EXIT_SAVED)
+        saved = saved_exit(c, number);
+    else
+        x = &c->exits[number];
     env->pc = x->pc;
     if (x->request)
         return false;

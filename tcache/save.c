@@ -90,10 +90,10 @@ static void want_old(Saver *s)
     const SavedHead *h = s->old ? head_of(s->old) : NULL;
 
     for (u32 i = 1; h && i < h->n_tbs; i++) {
-        const Tb *tb = &((const Tb *)(s->old + h->tbs))[i];
+        Tb tb = saved_tb(h, &((const SavedTb *)(s->old + h->tbs))[i]);
 
-        if (lies_in(s, tb, s->old + h->maps))
-            want(s, tb, s->old + h->maps);
+        if (lies_in(s, &tb, s->old + h->maps))
+            want(s, &tb, s->old + h->maps);
     }
 }
 
@@ -182,7 +182,8 @@ static bool open_source(Saver *s)
     if (!fstat(fd, &st)) {
         id = cache_file_id(&st);
         if (!memcmp(&id, &s->map.key.id, sizeof id) &&
-            time(NULL) - st.st_ctime > RACY && s->map.offset < id.size)
+            time(NULL) - st.st_ctime > RACY && s->map.offset < id.size &&
+            s->map.end - s->map.key.start < 1u << 30)
             p = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, (off_t)s->map.offset);
     }
     close(fd);
@@ -238,7 +239,7 @@ static bool make_out(Saver *s)
     out->low_tb = out->max_tbs;
     out->max_exits = MIN(out->max_exits, (u32)n_exits);
     emit_thunks(&out->thunks, out->stencils, &out->plans[0], out->write,
-                (const struct Guest *)out->guest, SAVED_DATA);
+                (const struct Guest *)out->guest, SAVED_DATA, true);
     assert(out->thunks.end <= SAVED_HEAD);
     out->at = out->at_start = (u32)code;
     return true;
@@ -269,7 +270,7 @@ static bool translate(Saver *s, Env *env, const Wanted *w)
         return faulted;
     ((SavedData *)(out->write + SAVED_DATA))->cell[tb_number(out, tb)].count =
         (i32)out->options.hot;
-    return tb->end < SAVED_MOST / 2;
+    return tb->end < SAVED_MOST / 3 * 2;
 }
 
 static void link_all(Cache *out)
@@ -309,15 +310,56 @@ static u32 add(GByteArray *file, const void *bytes, u64 size)
     return at;
 }
 
+static SavedTb *pack_tbs(const Saver *s)
+{
+    const Cache *out = s->out;
+    SavedTb *all = g_new0(SavedTb, out->n_tbs);
+
+    for (u32 i = 1; i < out->n_tbs; i++) {
+        const Tb *tb = &out->tbs[i];
+
+        all[i] = (SavedTb){.pc = (u32)(tb->pc - s->map.key.start),
+                           .flags = (u32)tb->flags,
+                           .code = tb->code,
+                           .size = tb->end - tb->code,
+                           .first_exit = tb->first_exit,
+                           .map = tb->map,
+                           .n_insns = tb->n_insns,
+                           .n_exits = tb->n_exits,
+                           .plan = tb->plan,
+                           .trace = tb->trace,
+                           .loops = tb->loops};
+    }
+    return all;
+}
+
+static SavedExit *pack_exits(const Saver *s)
+{
+    const Cache *out = s->out;
+    SavedExit *all = g_new0(SavedExit, out->n_exits);
+
+    for (u32 i = 1; i < out->n_exits; i++) {
+        const TbExit *x = &out->exits[i];
+
+        all[i] = (SavedExit){.pc = (i32)(x->pc - s->map.key.start),
+                             .kind = x->kind,
+                             .trap = x->trap,
+                             .request = x->request,
+                             .next_page = x->next_page,
+                             .slot = x->jump && !x->to};
+    }
+    return all;
+}
+
 /* To find the blocks by. */
-static u32 *hash_of(Cache *out, u32 bits)
+static u32 *hash_of(const Cache *out, SavedTb *tbs, u32 bits)
 {
     u32 *hash = g_new0(u32, 1u << bits);
 
     for (u32 i = 1; i < out->n_tbs; i++) {
         u32 *slot = &hash[saved_hash(out->tbs[i].pc, bits)];
 
-        out->tbs[i].hash_next = *slot;
+        tbs[i].hash_next = *slot;
         *slot = i;
     }
     return hash;
@@ -356,13 +398,15 @@ static bool write_file(Saver *s)
                    .maps_size = out->n_maps,
                    .n_plans = out->n_plans,
                    .hash_bits = (u32)g_bit_storage(out->n_tbs) + 1};
-    g_autofree u32 *hash = hash_of(out, h.hash_bits);
+    g_autofree SavedTb *tbs = pack_tbs(s);
+    g_autofree SavedExit *exits = pack_exits(s);
+    g_autofree u32 *hash = hash_of(out, tbs, h.hash_bits);
     bool ok;
 
     range_of(s, &h);
     add(file, out->write, out->at);
-    h.tbs = add(file, out->tbs, out->n_tbs * sizeof *out->tbs);
-    h.exits = add(file, out->exits, out->n_exits * sizeof *out->exits);
+    h.tbs = add(file, tbs, out->n_tbs * sizeof *tbs);
+    h.exits = add(file, exits, out->n_exits * sizeof *exits);
     h.maps = add(file, out->maps, out->n_maps);
     h.plans = add(file, out->plans, out->n_plans * sizeof *out->plans);
     h.hash = add(file, hash, sizeof *hash << h.hash_bits);

@@ -47,7 +47,7 @@ bool saved_begin(Cache *c)
 {
     Saved *s = calloc(1, sizeof *s);
 
-    if (!s || c->tables_end + SAVED_AREA > 1u << 30 || !find_version(c, s->version) ||
+    if (!s || c->tables_end + SAVED_AREA > 0x7f000000 || !find_version(c, s->version) ||
         !saved_folder(c->options.saved)) {
         free(s);
         return false;
@@ -151,8 +151,8 @@ static bool attach(Cache *c, SavedFile *f, const u8 *base)
         return false;
     *f = (SavedFile){.base = base,
                      .head = head,
-                     .tbs = (const Tb *)(base + head->tbs),
-                     .exits = (const TbExit *)(base + head->exits),
+                     .tbs = (const SavedTb *)(base + head->tbs),
+                     .exits = (const SavedExit *)(base + head->exits),
                      .plans = (const Plan *)(base + head->plans),
                      .hash = (const u32 *)(base + head->hash),
                      .at = (u32)(base - c->exec)};
@@ -222,12 +222,39 @@ static SavedCell *cell_of(const SavedFile *f, u32 local)
 
 static u32 number_in_file(u32 number) { return number & ((1u << SAVED_NUMBERS) - 1); }
 
-const TbExit *saved_exit(const Cache *c, u32 number)
+Tb saved_tb(const SavedHead *head, const SavedTb *tb)
 {
-    return &file_of(c, number)->exits[number_in_file(number)];
+    return (Tb){.pc = head->key.start + tb->pc,
+                .flags = tb->flags,
+                .code = tb->code,
+                .end = tb->code + tb->size,
+                .first_exit = tb->first_exit,
+                .map = tb->map,
+                .n_insns = tb->n_insns,
+                .n_exits = tb->n_exits,
+                .plan = tb->plan,
+                .trace = tb->trace,
+                .loops = tb->loops};
 }
 
-static bool room(const Cache *c, const Tb *tb)
+static TbExit exit_of(const SavedFile *f, const SavedExit *x)
+{
+    return (TbExit){.pc = f->head->key.start + (u64)(i64)x->pc,
+                    .kind = x->kind,
+                    .trap = x->trap,
+                    .request = x->request,
+                    .next_page = x->next_page,
+                    .slot = x->slot};
+}
+
+TbExit saved_exit(const Cache *c, u32 number)
+{
+    const SavedFile *f = file_of(c, number);
+
+    return exit_of(f, &f->exits[number_in_file(number)]);
+}
+
+static bool room(const Cache *c, const SavedTb *tb)
 {
     return c->n_tbs + 1 < c->low_tb && c->n_exits + tb->n_exits + 1 < c->max_exits &&
            c->n_plans < MAX_PLANS;
@@ -237,10 +264,8 @@ static u16 take_plan(Cache *c, SavedFile *f, u16 plan)
 {
     if (!plan)
         return 0;
-    if (!f->plan[plan]) {
-        c->plans[c->n_plans] = f->plans[plan];
-        f->plan[plan] = (u16)c->n_plans++;
-    }
+    if (!f->plan[plan])
+        f->plan[plan] = tb_plan(c, &f->plans[plan]);
     return f->plan[plan];
 }
 
@@ -251,13 +276,10 @@ static void take_exits(Cache *c, const SavedFile *f, Tb *tb, u32 first, u32 cell
 
     tb->first_exit = c->n_exits;
     for (u32 i = 0; i < tb->n_exits; i++) {
-        TbExit x = f->exits[first + i];
+        TbExit x = exit_of(f, &f->exits[first + i]);
 
-        x.slot = x.jump && !x.to;
         x.jump = x.slot ? slots + 8 * (first + i) : 0;
-        x.stub += f->at;
         x.tb = tb_number(c, tb);
-        x.to = x.next = 0;
         c->exits[c->n_exits++] = x;
     }
     c->exits[c->n_exits++] = (TbExit){.pc = tb->pc,
@@ -268,12 +290,16 @@ static void take_exits(Cache *c, const SavedFile *f, Tb *tb, u32 first, u32 cell
                                       .hot = true};
 }
 
-/* From its file's offsets to the cache's. */
-static void place(const Cache *c, const SavedFile *f, Tb *tb)
+/* With the cache's offsets; its plan is still the file's. */
+static Tb placed(const Cache *c, const SavedFile *f, u32 local)
 {
-    tb->code += f->at;
-    tb->end += f->at;
-    tb->map += (u32)(f->base + f->head->maps - c->maps);
+    Tb tb = saved_tb(f->head, &f->tbs[local]);
+
+    tb.code += f->at;
+    tb.end += f->at;
+    tb.map += (u32)(f->base + f->head->maps - c->maps);
+    tb.saved = EXIT_SAVED | (u32)(f - c->saved->file) << SAVED_NUMBERS | local;
+    return tb;
 }
 
 static Tb *take(Cache *c, SavedFile *f, u32 local)
@@ -287,11 +313,8 @@ static Tb *take(Cache *c, SavedFile *f, u32 local)
         return NULL;
     c->low_tb--;
     f->taken[local] = tb_number(c, tb);
-    *tb = f->tbs[local];
-    place(c, f, tb);
+    *tb = placed(c, f, local);
     tb->plan = take_plan(c, f, tb->plan);
-    tb->saved = EXIT_SAVED | (u32)(f - c->saved->file) << SAVED_NUMBERS | local;
-    tb->in_first = tb->hash_next = 0;
     take_exits(c, f, tb, first, (u32)((u8 *)&cell_of(f, local)->slot - f->base));
     tb_insert(c, tb);
     c->stats.saved_taken++;
@@ -308,10 +331,19 @@ u32 saved_take_block(Cache *c, u32 number)
 u32 saved_take_exit(Cache *c, u32 number)
 {
     SavedFile *f = file_of(c, number);
-    u32 local = f->exits[number_in_file(number)].tb;
-    Tb *tb = take(c, f, local);
+    u32 exit = number_in_file(number), low = 1, high = f->head->n_tbs;
+    Tb *tb;
 
-    return tb ? tb->first_exit + number_in_file(number) - f->tbs[local].first_exit : 0;
+    while (low < high) {
+        u32 mid = (low + high) / 2;
+
+        if (f->tbs[mid].first_exit <= exit)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    tb = take(c, f, low - 1);
+    return tb ? tb->first_exit + exit - f->tbs[low - 1].first_exit : 0;
 }
 
 /* ---- finding ---- */
@@ -319,8 +351,9 @@ u32 saved_take_exit(Cache *c, u32 number)
 static u32 local_of(const SavedFile *f, TbKey key)
 {
     u32 i = f->hash[saved_hash(key.pc, f->head->hash_bits)];
+    u64 pc = key.pc - f->head->key.start;
 
-    while (i && (f->tbs[i].pc != key.pc || f->tbs[i].flags != key.flags))
+    while (i && (f->tbs[i].pc != pc || f->tbs[i].flags != key.flags))
         i = f->tbs[i].hash_next;
     return i;
 }
@@ -343,7 +376,7 @@ Tb *saved_find(Cache *c, TbKey key)
     return take(c, f, local);
 }
 
-const Tb *saved_peek(const Cache *c, TbKey key, i32 *count)
+const SavedTb *saved_peek(const Cache *c, TbKey key, i32 *count)
 {
     const CodeMap *m = c->saved ? map_at(c->saved, key.pc) : NULL;
     const SavedFile *f = m && m->file >= 0 ? &c->saved->file[m->file] : NULL;
@@ -357,9 +390,10 @@ const Tb *saved_peek(const Cache *c, TbKey key, i32 *count)
 
 TbKey saved_key(const Cache *c, u32 number)
 {
-    const Tb *tb = &file_of(c, number)->tbs[number_in_file(number)];
+    const SavedFile *f = file_of(c, number);
+    const SavedTb *tb = &f->tbs[number_in_file(number)];
 
-    return (TbKey){tb->pc, tb->flags};
+    return (TbKey){f->head->key.start + tb->pc, tb->flags};
 }
 
 static u32 local_at(const SavedFile *f, u32 offset)
@@ -374,7 +408,8 @@ static u32 local_at(const SavedFile *f, u32 offset)
         else
             high = mid;
     }
-    return low > 1 && offset < f->tbs[low - 1].end ? low - 1 : 0;
+    return low > 1 && offset - f->tbs[low - 1].code < f->tbs[low - 1].size ? low - 1
+                                                                           : 0;
 }
 
 const Tb *saved_tb_at(const Cache *c, u32 offset, Tb *tb, const Plan **plan)
@@ -385,9 +420,8 @@ const Tb *saved_tb_at(const Cache *c, u32 offset, Tb *tb, const Plan **plan)
 
         if (!local)
             continue;
-        *tb = f->tbs[local];
+        *tb = placed(c, f, local);
         *plan = &f->plans[tb->plan];
-        place(c, f, tb);
         return tb;
     }
     return NULL;

@@ -20,10 +20,10 @@
 
 enum {
     SAVED_FILES = 64,        /* mapped at a time */
-    SAVED_NUMBERS = 20,      /* bits of a block's or an exit's number in one */
+    SAVED_NUMBERS = 22,      /* bits of a block's or an exit's number in one */
     EXIT_SAVED = 0x10000000, /* | file << SAVED_NUMBERS | number there */
-    SAVED_AREA = 512 << 20,  /* bytes behind the tables where they are mapped */
-    SAVED_MOST = 64 << 20,   /* a file */
+    SAVED_AREA = 1 << 30,    /* bytes behind the tables where they are mapped */
+    SAVED_MOST = 256 << 20,  /* a file */
     SAVED_HEAD = 2048,       /* where it is */
     SAVED_DATA = PAGE_SIZE,
     SAVED_LEAST_INSNS = 200, /* not worth a file ... */
@@ -44,6 +44,19 @@ typedef struct SavedData {
     u32 unused[15];
     SavedCell cell[]; /* by block; then the exits' slots */
 } SavedData;
+
+/* A Tb and a TbExit in a file; pcs are from where the guest mapped the code. */
+typedef struct SavedTb {
+    u32 pc, flags, code, size, first_exit, map;
+    u32 hash_next; /* another block's number; 0: none */
+    u16 n_insns, n_exits, plan;
+    u8 trace, loops;
+} SavedTb;
+
+typedef struct SavedExit {
+    i32 pc;
+    u8 kind, trap, request : 1, next_page : 1, slot : 1; /* it has not been linked */
+} SavedExit;
 
 /* What a file is for; equal bytes: the same. */
 typedef struct SavedKey {
@@ -67,8 +80,8 @@ typedef struct SavedHead {
 typedef struct SavedFile {
     const u8 *base;
     const SavedHead *head;
-    const Tb *tbs;
-    const TbExit *exits;
+    const SavedTb *tbs;
+    const SavedExit *exits;
     const Plan *plans;
     const u32 *hash;
     u32 at;     /* of base, from the start of the executable view */
@@ -122,12 +135,14 @@ bool saved_begin(Cache *c);
 Tb *saved_find(Cache *c, TbKey key);
 /* Whose code, described in tb as if it were in the tables; NULL: nobody's.  No lock. */
 const Tb *saved_tb_at(const Cache *c, u32 offset, Tb *tb, const Plan **plan);
-/* What is known of a block that may not be in the tables; NULL: nothing.  count:
- * entries left before it is hot.  Lock held. */
-const Tb *saved_peek(const Cache *c, TbKey key, i32 *count);
+/* A block that may not be in the tables, and how many entries are left before it is
+ * hot; NULL: none.  Lock held. */
+const SavedTb *saved_peek(const Cache *c, TbKey key, i32 *count);
 TbKey saved_key(const Cache *c, u32 number); /* of a block's number; no lock */
 /* What an exit's number stands for; no lock. */
-const TbExit *saved_exit(const Cache *c, u32 number);
+TbExit saved_exit(const Cache *c, u32 number);
+/* A block of the file with this head, as it is there. */
+Tb saved_tb(const SavedHead *head, const SavedTb *tb);
 /* The same in the tables, when its block is there or has room; 0: not.  Lock held. */
 u32 saved_take_exit(Cache *c, u32 number);
 /* A block's number likewise. */

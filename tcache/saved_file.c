@@ -204,19 +204,34 @@ const u8 *saved_open(const Saved *s, const SavedKey *key, void *at, u64 room)
 
 /* ---- writing ---- */
 
+/* How many of the bytes are zero, or not, by pages. */
+static u64 stretch(const u8 *bytes, u64 size, bool zero)
+{
+    static const u8 none[PAGE_SIZE];
+    u64 n = 0;
+
+    while (n < size && !memcmp(bytes + n, none, MIN(size - n, PAGE_SIZE)) == zero)
+        n += MIN(size - n, PAGE_SIZE);
+    return n;
+}
+
+/* Into an empty file.  Pages of zeros, of which there are many, become holes. */
 static bool write_all(int fd, const u8 *bytes, u64 size)
 {
-    while (size) {
-        ssize_t n = write(fd, bytes, size);
+    for (u64 at = 0; at < size;) {
+        u64 end;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        size -= (u64)n;
+        at += stretch(bytes + at, size - at, true);
+        end = at + stretch(bytes + at, size - at, false);
+        while (at < end) {
+            ssize_t n = pwrite(fd, bytes + at, end - at, (off_t)at);
+
+            if (n <= 0 && errno != EINTR)
+                return false;
+            at += (u64)MAX(n, 0);
+        }
     }
-    return true;
+    return ftruncate(fd, (off_t)size) == 0;
 }
 
 static char *part_of(const Saved *s, const SavedKey *key)
@@ -292,9 +307,9 @@ static GArray *entries(const char *dir, u64 *total)
         if (!strstr(e->d_name, suffix) ||
             fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW))
             continue;
-        *total += (u64)st.st_size;
+        *total += (u64)st.st_blocks * 512;
         g_array_append_val(all, ((Entry){g_build_filename(dir, e->d_name, NULL),
-                                         (u64)st.st_size, st.st_mtim}));
+                                         (u64)st.st_blocks * 512, st.st_mtim}));
     }
     if (d)
         closedir(d);

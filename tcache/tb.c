@@ -82,7 +82,7 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
         return false;
     plan_default(&c->plans[0], &guest->regs);
     emit_thunks(&c->thunks, c->stencils, &c->plans[0], c->write,
-                (const struct Guest *)guest, 0);
+                (const struct Guest *)guest, 0, !options->system);
     c->at_start = c->thunks.end;
     perf_begin(c);
     if (options->saved)
@@ -134,6 +134,7 @@ void cache_reset(Cache *c)
     c->n_tbs = 1;
     c->n_exits = c->n_maps = c->n_refs = 1;
     c->n_plans = 1;
+    memset(c->plan_hash, 0, sizeof c->plan_hash);
     c->low_tb = c->max_tbs;
     saved_reset(c);
     strides_reset(c);
@@ -205,7 +206,11 @@ void tb_drop(Cache *c, Tb *tb)
     chain_unlink_from(c, tb);
     for (Thread *t = c->threads; t; t = t->next) {
         JumpSlot *slot = &t->env->jump_cache[jump_slot(tb->pc)];
+        JumpSlot *more = &t->env->jump_more[jump_more_slot(tb->pc)];
 
+        if (more->host ==
+            c->exec + tb->code) /* first: a thunk copies it to the other */
+            __atomic_store_n(&more->pc, JUMP_MORE_EMPTY, __ATOMIC_SEQ_CST);
         if (slot->host == c->exec + tb->code)
             __atomic_store_n(&slot->pc, JUMP_EMPTY, __ATOMIC_SEQ_CST);
     }
@@ -251,6 +256,24 @@ void tb_page_add(Cache *c, u32 tb, u64 page)
     c->n_refs++;
     c->last_page = page;
     c->last_ref = first;
+}
+
+u16 tb_plan(Cache *c, const Plan *plan)
+{
+    u32 mask = (1 << PLAN_BITS) - 1, h = 0;
+
+    for (u32 i = 0; i < ENV_GLOBALS; i++)
+        h = (h ^ plan->host[i]) * 0x01000193;
+    for (h = h >> (32 - PLAN_BITS);; h = (h + 1) & mask) {
+        u16 found = c->plan_hash[h];
+
+        if (found && !memcmp(&c->plans[found], plan, sizeof *plan))
+            return found;
+        if (!found)
+            break;
+    }
+    c->plans[c->n_plans] = *plan;
+    return c->plan_hash[h] = (u16)c->n_plans++;
 }
 
 /* ---- host offset -> guest pc ---- */

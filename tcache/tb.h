@@ -66,6 +66,7 @@ enum {
     PROMOTE_AGAIN = 64,     /* after so many entries each */
     HASH_BITS = 20,
     MAX_PLANS = 4096,
+    PLAN_BITS = 13, /* of the table to find them in */
     HOT_DEFAULT =
         2000, /* about what making a trace costs, in entries it makes cheaper */
     HOT_PAGE_FAULTS = 8, /* writes to its code before a page is hot */
@@ -137,8 +138,9 @@ struct Cache {
     _Atomic u32 *hash;
     Plan *plans; /* 0: the guest's default */
     u32 n_plans;
-    GHashTable *pages; /* guest page number -> first PageRef */
-    u64 last_page;     /* the one added to last, and its first PageRef */
+    u16 plan_hash[1 << PLAN_BITS]; /* 0: none */
+    GHashTable *pages;             /* guest page number -> first PageRef */
+    u64 last_page;                 /* the one added to last, and its first PageRef */
     u32 last_ref;
     GHashTable *heat; /* guest page number -> writes to its code */
 
@@ -197,6 +199,9 @@ void tb_map_pcs(const Tb *tb, const u8 *maps, u64 *pcs);
 void tb_map_add(Cache *c, Tb *tb, const EmitTask *t, const Ir *ir);
 static inline u32 tb_number(const Cache *c, const Tb *tb) { return (u32)(tb - c->tbs); }
 
+/* The plan's index in Cache.plans; room is the caller's to have checked. */
+u16 tb_plan(Cache *c, const Plan *plan);
+
 /* ---- gen.c ---- */
 typedef enum GenKind {
     GEN_BLOCK,
@@ -246,6 +251,7 @@ u32 exec_n_tallies(const Cache *c);       /* 0: no -explain */
 i32 exec_tally_at(const Cache *c, u32 i); /* for generated code: from ENV_BIAS */
 void exec_add_stats(const Thread *t, CacheStats *s); /* what the thread did so far */
 void exec_list_add(Cache *c, Thread *t);             /* lock held */
+void exec_more_jumps(Env *env, const Tb *tb);        /* remembers it in Env.jump_more */
 
 /* ---- exec.c ---- */
 void exec_lock(Cache *c, Thread *self); /* leaves generated code's side first */

@@ -19,7 +19,34 @@ u64 exec_rounds_first(const Cache *c)
     return CLAMP(c->options.hot / 32, 2, ROUNDS_MOST);
 }
 
-void exec_forget_jumps(Env *env) { env_forget_jumps(env); }
+enum { MORE_AFTER = 256 /* misses, before a thread gets a table of its own */ };
+
+/* What all others have: never written to. */
+static JumpSlot no_jumps[JUMP_MORE_SIZE];
+
+void exec_forget_jumps(Env *env)
+{
+    env_forget_jumps(env);
+    if (env->jump_more != no_jumps)
+        madvise(env->jump_more, sizeof no_jumps, MADV_DONTNEED);
+}
+
+void exec_more_jumps(Env *env, const Tb *tb)
+{
+    JumpSlot *slot;
+
+    if (env->jump_more == no_jumps) {
+        if (env->thread->misses < MORE_AFTER || !(slot = code_sparse(sizeof no_jumps)))
+            return;
+        env->jump_more = slot;
+    }
+    slot = &env->jump_more[jump_more_slot(tb->pc)];
+    slot->pc = JUMP_MORE_EMPTY; /* for a signal handler of ours */
+    slot->host = env->cache->exec + tb->code;
+    __atomic_store_n(&slot->pc, tb->pc ^ tb->flags, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&tb->state, __ATOMIC_SEQ_CST) != TB_ALIVE)
+        slot->pc = JUMP_MORE_EMPTY;
+}
 
 /* In one page: what a thread writes all the time, and copies after each fork. */
 typedef struct Room {
@@ -59,6 +86,7 @@ Env *env_new(Cache *c)
     if (!room)
         return NULL;
     memset(room, 0, offsetof(Room, env.jump_cache));
+    env->jump_more = no_jumps;
     exec_forget_jumps(env);
     if (c->interp && !(t->interp = interp_thread_new(c->interp))) {
         free(room);
@@ -87,6 +115,8 @@ void env_free(Env *env)
 {
     void *room = (u8 *)env - offsetof(Room, env);
 
+    if (env->jump_more != no_jumps)
+        munmap(env->jump_more, sizeof no_jumps);
     if (env->thread->interp)
         interp_thread_free(env->thread->interp);
     if (env->thread->check)

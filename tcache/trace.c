@@ -16,11 +16,12 @@ enum { SHUFFLE_COST = 4 }; /* uses that a value must save to be worth moving */
 static i64 heat_of(const Tracer *t, u64 pc)
 {
     const Tb *tb = tb_find(t->cache, pc, t->key.flags);
+    const SavedTb *saved;
     i32 count;
 
     if (!tb || tb->saved) {
-        tb = saved_peek(t->cache, (TbKey){pc, t->key.flags}, &count);
-        return !tb ? 0 : (i64)t->cache->options.hot - (tb->trace ? 0 : count);
+        saved = saved_peek(t->cache, (TbKey){pc, t->key.flags}, &count);
+        return !saved ? 0 : (i64)t->cache->options.hot - (saved->trace ? 0 : count);
     }
     return tb->trace ? t->cache->options.hot : (i64)t->cache->options.hot - tb->count;
 }
@@ -36,6 +37,7 @@ static bool seen(Tracer *t, u64 pc)
 /* May the trace go on at pc?  Not where it has been, nor into another loop. */
 static bool open(Tracer *t, u64 pc)
 {
+    const SavedTb *saved;
     const Tb *tb;
     i32 count;
 
@@ -46,9 +48,8 @@ static bool open(Tracer *t, u64 pc)
     if (t->n_seen == TRACE_BLOCKS || seen(t, pc))
         return false;
     tb = tb_find(t->cache, pc, t->key.flags);
-    if (!tb)
-        tb = saved_peek(t->cache, (TbKey){pc, t->key.flags}, &count);
-    return !tb || !tb->loops;
+    saved = tb ? NULL : saved_peek(t->cache, (TbKey){pc, t->key.flags}, &count);
+    return !(tb ? tb->loops : saved && saved->loops);
 }
 
 static void visit(Tracer *t, u64 pc)
@@ -186,7 +187,7 @@ static bool thin(Plan *plan, const u32 *uses)
 u16 trace_plan(Cache *c, const Ir *ir, bool loops, bool lean)
 {
     const GuestRegs *guest = &c->guest->regs;
-    Plan *plan = &c->plans[c->n_plans];
+    Plan own, *plan = &own;
     u32 uses[ENV_GLOBALS], least = loops ? 1 : SHUFFLE_COST;
     bool other = false;
 
@@ -198,5 +199,5 @@ u16 trace_plan(Cache *c, const Ir *ir, bool loops, bool lean)
         other = true;
     if (lean && thin(plan, uses))
         other = true;
-    return other ? (u16)c->n_plans++ : 0;
+    return other ? tb_plan(c, plan) : 0;
 }

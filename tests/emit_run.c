@@ -252,7 +252,7 @@ static bool emit(Runner *r, const Case *c, const Ir *ir)
     struct Emit *emitter = t->emitter;
     const struct Guest *guest = (const struct Guest *)&emit_guest;
 
-    emit_thunks(&r->thunks, c->set, c->entry, r->buffer, guest, 0);
+    emit_thunks(&r->thunks, c->set, c->entry, r->buffer, guest, 0, false);
     make_landing(r);
     memset(t, 0, sizeof *t);
     t->emitter = emitter; /* kept, as the code cache does */

@@ -58,7 +58,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     plan_default(&plan_own, &guest_riscv64.regs);
     memset(&plan_none, HOST_NONE, sizeof plan_none);
     for (int i = 0; i < 2; i++)
-        emit_thunks(&thunks[i], sets[i], &plan_own, buffer, guest, 0);
+        emit_thunks(&thunks[i], sets[i], &plan_own, buffer, guest, 0, false);
     return 0;
 }
 
