@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include "mem.h"
 
 #define WINDOW_DEFAULT (1ull << 46)
@@ -388,6 +389,21 @@ i64 mem_madvise(Task *t, u64 addr, u64 len, int advice)
     if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
         content_changes(t->process, addr, len);
     return host(madvise(mem_host(m, addr), len, advice));
+}
+
+/* The host keeps the protection that it sees, so none of it may be for our sake. */
+i64 mem_remap_file(Task *t, u64 addr, u64 len, u64 offset, int flags)
+{
+    Memory *m = t->process->mem;
+    i64 r;
+
+    addr = align_down(addr, PAGE_SIZE);
+    len = align_down(len, PAGE_SIZE);
+    r = page_range(m, addr, &len, -EINVAL);
+    if (r < 0 || len == 0 || !mem_mapped(m, addr, len))
+        return -EINVAL;
+    content_changes(t->process, addr, len);
+    return host_syscall(SYS_remap_file_pages, mem_host(m, addr), len, 0, offset, flags);
 }
 
 i64 mem_msync(Task *t, u64 addr, u64 len, int flags)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Vectors of buffers: readv, writev, their relatives, and the iovecs of messages. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "sys.h"
 
 /* Moves one element into the window.  A buffer accessible only in its beginning is
@@ -127,4 +129,35 @@ i64 sys_process_vm_writev(Task *t, u64 pid, u64 local, u64 n, u64 remote, u64 n_
 {
     return vm_transfer(t, SYS_process_vm_writev,
                        (u64[6]){pid, local, n, remote, n_remote, flags});
+}
+
+/* Does the descriptor mean this process? */
+static bool pidfd_is_own(int fd)
+{
+    char path[48], line[64];
+    int pid = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    f = fopen(path, "re");
+    while (f && !pid && fgets(line, sizeof line, f))
+        sscanf(line, "Pid: %d", &pid);
+    if (f)
+        fclose(f);
+    return pid == getpid();
+}
+
+i64 sys_process_madvise(Task *t, u64 pidfd, u64 addr, u64 n, u64 advice, u64 flags)
+{
+    Iov iov;
+    i64 r = iov_read(t, &iov, addr, n, GUEST_READ);
+
+    if (r == 0)
+        r = host_syscall(SYS_process_madvise, pidfd, iov.v, 0, advice, flags);
+    if (r >= 0 && !pidfd_is_own((int)pidfd))
+        r = -EPERM;
+    if (r >= 0)
+        r = host_syscall(SYS_process_madvise, pidfd, iov.v, iov.n, advice, flags);
+    iov_free(&iov);
+    return r;
 }

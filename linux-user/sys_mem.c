@@ -33,6 +33,11 @@ i64 sys_madvise(Task *t, u64 addr, u64 len, u64 advice)
     return mem_madvise(t, addr, len, (i32)advice);
 }
 
+i64 sys_remap_file_pages(Task *t, u64 addr, u64 len, u64 prot, u64 offset, u64 flags)
+{
+    return prot ? -EINVAL : mem_remap_file(t, addr, len, offset, (i32)flags);
+}
+
 i64 sys_msync(Task *t, u64 addr, u64 len, u64 flags)
 {
     return mem_msync(t, addr, len, (i32)flags);

@@ -32,6 +32,7 @@ i64 sys_clone(Task *t, u64 flags, u64 stack, u64 parent_tid, u64 tls, u64 child_
 i64 sys_clone3(Task *t, u64 addr, u64 size)
 {
     struct clone_args g = {0};
+    i32 tids[32]; /* MAX_PID_NS_LEVEL */
     CloneArgs a;
 
     if (size < CLONE_ARGS_SIZE_VER0)
@@ -40,8 +41,12 @@ i64 sys_clone3(Task *t, u64 addr, u64 size)
         return -E2BIG;
     if (!guest_read(t, &g, addr, MIN(size, sizeof g)))
         return -EFAULT;
-    if (g.set_tid_size || g.flags & CLONE_INTO_CGROUP)
+    if ((g.set_tid_size || g.flags & CLONE_INTO_CGROUP) && g.flags & CLONE_VM)
         return -ENOSYS; /* callers then do without, or with clone */
+    if (g.set_tid_size > ARRAY_SIZE(tids) || !g.set_tid != !g.set_tid_size)
+        return -EINVAL;
+    if (!guest_read(t, tids, g.set_tid, g.set_tid_size * sizeof *tids))
+        return -EFAULT;
     if (g.flags & CSIGNAL || g.exit_signal > SIGNALS || !g.stack != !g.stack_size)
         return -EINVAL;
     a = (CloneArgs){
@@ -52,6 +57,9 @@ i64 sys_clone3(Task *t, u64 addr, u64 size)
         .pidfd = g.pidfd,
         .parent_tid = g.parent_tid,
         .child_tid = g.child_tid,
+        .tids = tids,
+        .n_tids = g.set_tid_size,
+        .cgroup = (int)g.cgroup,
     };
     return task_clone(t, &a);
 }

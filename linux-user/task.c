@@ -6,6 +6,7 @@
  * memory apart.
  */
 #include <linux/futex.h>
+#include <linux/sched.h>
 #include <linux/ptrace.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -299,6 +300,20 @@ static void tell_parent(Task *t, const CloneArgs *a, i32 pid, i32 pidfd)
         PUT(t, a->pidfd, &pidfd);
 }
 
+/* The fork itself, where libc's does not do: as if by the parent's own clone. */
+static i64 host_clone(const CloneArgs *a, u64 flags)
+{
+    struct clone_args c = {.flags = flags | (a->flags & CLONE_INTO_CGROUP),
+                           .exit_signal = (u64)a->exit_signal,
+                           .set_tid = a->n_tids ? (u64)a->tids : 0,
+                           .set_tid_size = a->n_tids,
+                           .cgroup = (u64)a->cgroup};
+
+    if (!a->n_tids && !(a->flags & CLONE_INTO_CGROUP))
+        return host_syscall(SYS_clone, flags | (u64)a->exit_signal, 0, 0, 0, 0);
+    return host_syscall(SYS_clone3, &c, sizeof c);
+}
+
 static i64 clone_fork(Task *t, const CloneArgs *a)
 {
     Process *p = t->process;
@@ -310,10 +325,11 @@ static i64 clone_fork(Task *t, const CloneArgs *a)
         gdb_fork_begin(t, false);
     lock_all(t);
     task_block_all();
-    if (a->exit_signal == SIGCHLD && !flags)
+    if (a->exit_signal == SIGCHLD && !flags && !a->n_tids &&
+        !(a->flags & CLONE_INTO_CGROUP))
         pid = host(fork()); /* takes care of libc's own locks */
     else
-        pid = host_syscall(SYS_clone, flags | (u64)a->exit_signal, 0, 0, 0, 0);
+        pid = host_clone(a, flags);
     if (pid == 0)
         return fork_child(t, a);
     unlock_all(p);

@@ -163,6 +163,8 @@ i64 mem_mremap(Task *t, u64 addr, u64 old_len, u64 new_len, int flags, u64 new_a
 i64 mem_mprotect(Task *t, u64 addr, u64 len, int prot);
 i64 mem_brk(Task *t, u64 addr);
 i64 mem_madvise(Task *t, u64 addr, u64 len, int advice);
+/* offset: in pages */
+i64 mem_remap_file(Task *t, u64 addr, u64 len, u64 offset, int flags);
 i64 mem_msync(Task *t, u64 addr, u64 len, int flags);
 i64 mem_mincore(Task *t, u64 addr, u64 len, u64 vec);
 i64 mem_mlock(Task *t, u64 addr, u64 len, int flags); /* flags as mlock2 */
@@ -400,6 +402,9 @@ typedef struct CloneArgs {
     u64 stack; /* the new sp; 0: the caller's */
     u64 tls;
     u64 pidfd, parent_tid, child_tid; /* guest addresses */
+    const i32 *tids; /* of the child in its pid namespaces; fork only, as cgroup */
+    u64 n_tids;
+    int cgroup; /* with CLONE_INTO_CGROUP */
 } CloneArgs;
 
 /* The running thread's; NULL before it is one. */

@@ -267,6 +267,40 @@ static void check_across(void)
     munmap(p, 2 * PAGE);
 }
 
+/* The pages of a shared map in another order; code on them, too. */
+static void check_remap_pages(void)
+{
+    int fd = memfd_create("pages", 0);
+    u32 *p, code[2] = {0x00100513, 0x8067}; /* li a0, 1; ret */
+
+    CHECK_EQ(ftruncate(fd, 3 * PAGE), 0);
+    for (u32 i = 0; i < 3; i++, code[0] += 1 << 20)
+        CHECK_EQ(pwrite(fd, code, sizeof code, i * PAGE), sizeof code);
+    p = mmap(NULL, 3 * PAGE, RW | PROT_EXEC, MAP_SHARED, fd, 0);
+    CHECK(p != MAP_FAILED);
+#ifdef __riscv
+    CHECK_EQ(((int (*)(void))p)(), 1);
+#endif
+    CHECK_EQ(remap_file_pages(p, 2 * PAGE, 0, 1, 0), 0);
+    CHECK_EQ(p[0], 0x00200513);
+    CHECK_EQ(p[PAGE / 4], 0x00300513);
+    CHECK_EQ(p[2 * PAGE / 4], 0x00300513);
+#ifdef __riscv
+    CHECK_EQ(((int (*)(void))p)(), 2);
+#endif
+    p[0] = code[0];
+    CHECK_EQ(pread(fd, code, 4, PAGE), 4);
+    CHECK_EQ(code[0], p[0]);
+    CHECK_ERR(remap_file_pages(p, PAGE, PROT_READ, 0, 0), EINVAL);
+    CHECK_ERR(remap_file_pages(p, 0, 0, 0, 0), EINVAL);
+    munmap(p, 3 * PAGE);
+    CHECK_ERR(remap_file_pages(p, PAGE, 0, 0, 0), EINVAL);
+    p = (u32 *)map(1, RW);
+    CHECK_ERR(remap_file_pages(p, PAGE, 0, 0, 0), EINVAL);
+    munmap(p, PAGE);
+    close(fd);
+}
+
 int main(void)
 {
     signal(SIGSEGV, on_fault);
@@ -281,5 +315,6 @@ int main(void)
     check_shm();
     check_many();
     check_across();
+    check_remap_pages();
     return check_done("memory");
 }

@@ -8,11 +8,15 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/perf_event.h>
+#include <linux/sched.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "check.h"
@@ -256,6 +260,61 @@ static void test_events(void)
     CHECK_ERR(syscall(SYS_perf_event_open, BAD, 0, -1, -1, 0), EFAULT);
 }
 
+static void test_process_madvise(void)
+{
+    u8 *p =
+        mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct iovec v = {p, 8192};
+    int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+    p[0] = 1;
+    CHECK_EQ(syscall(SYS_process_madvise, fd, &v, 1, MADV_COLD, 0), 8192);
+    CHECK_EQ(p[0], 1);
+    CHECK_ERR(syscall(SYS_process_madvise, fd, &v, 1, MADV_COLD, 1), EINVAL);
+    CHECK_ERR(syscall(SYS_process_madvise, fd, &v, 1, 12345, 0), EINVAL);
+    CHECK_ERR(syscall(SYS_process_madvise, fd, BAD, 1, MADV_COLD, 0), EFAULT);
+    CHECK_ERR(syscall(SYS_process_madvise, -1, &v, 1, MADV_COLD, 0), EBADF);
+    munmap(p, 8192);
+    close(fd);
+}
+
+static long clone_3(struct clone_args *a)
+{
+    long pid = syscall(SYS_clone3, a, sizeof *a);
+
+    if (pid == 0)
+        _exit(getpid() % 100);
+    return pid;
+}
+
+/* A child with a number of our choice, where we may choose it. */
+static void test_set_tid(void)
+{
+    pid_t tid = getpid() + 1000 + getpid() % 977;
+    struct clone_args a = {
+        .exit_signal = SIGCHLD, .set_tid = (u64)&tid, .set_tid_size = 1};
+    long pid = clone_3(&a);
+    int status = -1;
+
+    if (pid < 0) {
+        CHECK(errno == EPERM || errno == EEXIST);
+    } else {
+        CHECK_EQ(pid, tid);
+        CHECK_EQ(waitpid((pid_t)pid, &status, 0), pid);
+        CHECK_EQ(status, tid % 100 << 8);
+    }
+    a.set_tid = 0;
+    CHECK_EQ(clone_3(&a), -1);
+    CHECK_EQ(errno, EINVAL);
+    a.set_tid = (u64)BAD;
+    CHECK_EQ(clone_3(&a), -1);
+    CHECK_EQ(errno, EFAULT);
+    a = (struct clone_args){
+        .exit_signal = SIGCHLD, .flags = CLONE_INTO_CGROUP, .cgroup = 1000};
+    CHECK_EQ(clone_3(&a), -1);
+    CHECK_EQ(errno, EBADF);
+}
+
 int main(void)
 {
     if (kernel(6, 7))
@@ -266,5 +325,7 @@ int main(void)
     test_policies();
     test_keys();
     test_events();
+    test_process_madvise();
+    test_set_tid();
     return check_done("newer");
 }
