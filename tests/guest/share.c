@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include "check.h"
 
-enum { STACK = 1 << 16, CHILDREN = 4, TURNS = 2000 };
+enum { STACK = 1 << 16, CHILDREN = 4, TURNS = 500 };
 
 static u8 stacks[CHILDREN][STACK] __attribute__((aligned(16)));
 static _Atomic u32 turn, ready, stop, ended;

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -237,12 +238,14 @@ static pid_t start_sender(u32 n)
 
 int main(int argc, char **argv)
 {
+    const struct rlimit few = {4000, 4000};
     u32 n = (argc > 1 ? (u32)atoi(argv[1]) : THOUSANDS) * 1000;
     pthread_t threads[WORKERS];
     time_t end;
     pid_t sender;
     int status;
 
+    CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &few), 0); /* it is of all our user has */
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(shared != MAP_FAILED);
