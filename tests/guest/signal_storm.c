@@ -197,12 +197,15 @@ static void *work(void *arg)
     struct itimerspec every = {{0, 1000000}, {0, 1000000}};
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIG_TIMER};
     timer_t id;
+    int failed;
     u64 state;
 
     self = (int)(i64)arg;
     state = (u64)self + 1;
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-    CHECK_EQ(timer_create(CLOCK_MONOTONIC, &event, &id), 0);
+    while ((failed = timer_create(CLOCK_MONOTONIC, &event, &id)) && errno == EAGAIN)
+        usleep(1000); /* of the same limit */
+    CHECK_EQ(failed, 0);
     CHECK_EQ(timer_settime(id, 0, &every, NULL), 0);
     shared->tid[self] = (pid_t)syscall(SYS_gettid);
     while (!over)
