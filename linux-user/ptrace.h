@@ -113,6 +113,7 @@ typedef struct PtraceWrite {
 typedef struct PtraceBoard {
     _Atomic u64 ready; /* TRACEE_READY */
     u64 base, size;    /* of the guest's memory */
+    u64 map;           /* host address of its Extents: what is mapped */
     _Atomic u32 n;     /* no slot above is used */
     _Atomic u32 n_writes;
     PtraceWrite writes[TRACEE_WRITES]; /* what tracers wrote, by n_writes modulo */
@@ -154,10 +155,10 @@ void ptrace_release(Task *t, PtraceSlot *s);
 
 typedef struct Tracee {
     i32 pid, tid, tracer_tid;
-    u64 slot;  /* host address in its process; 0: not known (yet) */
-    u64 board; /* the same */
-    u64 base, size;
-    u32 told; /* PtraceSlot.seen */
+    u64 slot;            /* host address in its process; 0: not known (yet) */
+    u64 board;           /* the same */
+    u64 base, size, map; /* as on the board */
+    u32 told;            /* PtraceSlot.seen */
 } Tracee;
 
 enum { TRACEE_NEWS = 32, TRACEE_WAITERS = 16 };
@@ -200,6 +201,8 @@ bool tracee_order(Tracee *e, PtraceCommand command, int signal);
 void tracee_wish(Tracee *e, size_t field, u8 value);
 /* Guest memory of its process; how many bytes were done. */
 size_t tracee_memory(Tracee *e, u64 addr, void *bytes, size_t len, bool write);
+/* How many bytes from addr on its guest has mapped, at most len. */
+u64 tracee_mapped(const Tracee *e, u64 addr, u64 len);
 /* Memory was written behind its back. */
 void tracee_wrote(Tracee *e, u64 addr, u64 len);
 

@@ -96,7 +96,7 @@ static i64 find_slot(Tracee *e, u32 n)
 i64 board_find(i32 tid, Tracee *out)
 {
     struct {
-        u64 ready, base, size;
+        u64 ready, base, size, map;
         u32 n;
     } head;
     i64 r = tid > 0 ? probe(tid) : -ESRCH;
@@ -113,6 +113,7 @@ i64 board_find(i32 tid, Tracee *out)
         return -EAGAIN;
     out->base = head.base;
     out->size = head.size;
+    out->map = head.map;
     return find_slot(out, head.n);
 }
 
@@ -228,13 +229,35 @@ void tracee_wish(Tracee *e, size_t field, u8 value)
 
 /* ---- its memory ---- */
 
+enum { EXTENTS_MOST = 1 << 16 };
+
+u64 tracee_mapped(const Tracee *e, u64 addr, u64 len)
+{
+    Extents map;
+    Extent part;
+    u64 n = 0;
+
+    if (addr >= e->size || !board_read(e->tid, e->map, &map, sizeof map))
+        return 0;
+    map.n = MIN(map.n, (size_t)EXTENTS_MOST);
+    len = MIN(len, e->size - addr);
+    g_autofree Extent *at = g_new(Extent, map.n);
+    if (!board_read(e->tid, (u64)map.at, at, map.n * sizeof *at))
+        return 0;
+    map.at = at;
+    if (extents_next(&map, addr, addr + len, &part) && part.start <= addr)
+        n = MIN(part.end, addr + len) - addr;
+    return n;
+}
+
 size_t tracee_memory(Tracee *e, u64 addr, void *bytes, size_t len, bool write)
 {
     char path[32];
     ssize_t n;
     int fd;
 
-    if (addr > e->size || len > e->size - addr)
+    len = tracee_mapped(e, addr, len);
+    if (len == 0)
         return 0;
     snprintf(path, sizeof path, "/proc/%d/mem", e->tid);
     fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);

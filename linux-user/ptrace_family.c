@@ -20,6 +20,7 @@ void ptrace_init(Process *p)
     p->tracer = r;
     ptrace_board.base = (u64)p->mem->space.base;
     ptrace_board.size = p->mem->space.size;
+    ptrace_board.map = (u64)&p->mem->map;
 }
 
 /* ---- clone ---- */

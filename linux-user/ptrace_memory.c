@@ -49,35 +49,51 @@ static i64 locate(Task *t, i32 tid, Tracee *out)
     return out->slot ? 0 : board_find(tid, out);
 }
 
-static void wrote(Task *t, i32 tid, u64 addr, u64 len)
+/* The file's offset is a guest address. */
+static i64 transfer(Task *t, long nr, i32 fd, Tracee *e, void *p, u64 len, u64 addr)
 {
-    Tracee e;
+    u64 n = tracee_mapped(e, addr, len);
+    i64 r;
 
-    if (tid == getpid()) {
-        if (space_contains(&t->process->mem->space, addr, len))
-            cache_drop(t->process->cache, addr, len);
-        return;
+    if (n == 0)
+        return len ? -EIO : 0;
+    r = host_syscall(nr, fd, p, n, e->base + addr);
+    if (nr != SYS_pwrite64 || r <= 0)
+        return r;
+    if (e->pid == getpid())
+        cache_drop(t->process->cache, addr, (u64)r);
+    else
+        tracee_wrote(e, addr, (u64)r);
+    return r;
+}
+
+static i64 at_offset(Task *t, long nr, const u64 a[4], GuestAccess access)
+{
+    u64 len = a[2];
+    void *p = guest_ptr(t, a[1], len, access);
+    Tracee e;
+    i32 owner;
+
+    if (!p && len) { /* as far as it goes */
+        len = guest_reach(t, a[1], len, access);
+        p = len ? guest_ptr(t, a[1], len, access) : NULL;
+        if (!p)
+            return -EFAULT;
     }
-    if (locate(t, tid, &e) == 0)
-        tracee_wrote(&e, addr, len);
+    if (UNLIKELY(t->process->tracer->mem_files) && (owner = owner_of((i32)a[0])) &&
+        locate(t, owner, &e) == 0)
+        return transfer(t, nr, (i32)a[0], &e, p, len, a[3]);
+    return safe_syscall(nr, a[0], p, len, a[3]);
+}
+
+i64 sys_pread64(Task *t, u64 fd, u64 addr, u64 len, u64 offset)
+{
+    return at_offset(t, SYS_pread64, (u64[4]){fd, addr, len, offset}, GUEST_WRITE);
 }
 
 i64 sys_pwrite64(Task *t, u64 fd, u64 addr, u64 len, u64 offset)
 {
-    const void *p = guest_ptr(t, addr, len, GUEST_READ);
-    i32 owner;
-    i64 r;
-
-    if (!p && len) { /* as far as it goes */
-        len = guest_reach(t, addr, len, GUEST_READ);
-        p = len ? guest_ptr(t, addr, len, GUEST_READ) : NULL;
-        if (!p)
-            return -EFAULT;
-    }
-    r = safe_syscall(SYS_pwrite64, fd, p, len, offset);
-    if (UNLIKELY(t->process->tracer->mem_files) && r > 0 && (owner = owner_of((i32)fd)))
-        wrote(t, owner, offset, (u64)r);
-    return r;
+    return at_offset(t, SYS_pwrite64, (u64[4]){fd, addr, len, offset}, GUEST_READ);
 }
 
 /* ---- process_vm_readv, process_vm_writev ---- */
