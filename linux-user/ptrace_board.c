@@ -213,12 +213,32 @@ bool ptrace_seen(i32 tid, i32 *tracer, bool *stopped)
 
 /* ---- orders and wishes ---- */
 
+enum { DETACH_TRIES = 500 };
+
+/* Another may attach at once, and must not be taken for us. */
+static void await_detach(Tracee *e)
+{
+    const struct timespec little = {.tv_nsec = 50 * 1000};
+    PtraceSlot slot;
+
+    for (int i = 0; i < DETACH_TRIES; i++) {
+        if (!board_read(e->tid, e->slot, &slot, offsetof(PtraceSlot, set)) ||
+            slot.tracer != getpid())
+            return;
+        host_syscall(SYS_nanosleep, &little, NULL);
+    }
+}
+
 bool tracee_order(Tracee *e, PtraceCommand command, int signal)
 {
     const PtraceOrder order = {command, signal};
 
-    return TRACEE_PUT(e, order, &order) &&
-           ptrace_kick(e->pid, e->tid, TRACEE_KICK, 0) == 0;
+    if (!TRACEE_PUT(e, order, &order) ||
+        ptrace_kick(e->pid, e->tid, TRACEE_KICK, 0) != 0)
+        return false;
+    if (command == TRACEE_DETACH)
+        await_detach(e);
+    return true;
 }
 
 void tracee_wish(Tracee *e, size_t field, u8 value)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A tracee's clone, execve and end. */
 #include <fcntl.h>
+#include <glib.h>
 #include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,26 @@ void ptrace_vfork_parent(Task *t, i32 pid)
     ptrace_adopt(t);
     if (pid > 0 && ptrace_wants(t, PTRACE_EVENT_VFORK_DONE))
         ptrace_event(t, PTRACE_EVENT_VFORK_DONE, (u64)pid);
+}
+
+void ptrace_share_child(Task *t, bool own_process)
+{
+    if (own_process)
+        ptrace_init(t->process);
+    t->ptrace = ptrace_slot_new(t, t->tid);
+}
+
+void ptrace_share_end(Process *p, i32 pid)
+{
+    PtraceSlot *s;
+
+    for (u32 i = 0; (s = ptrace_next(&i, pid)); i++)
+        s->tid = 0;
+    if (p->tracer->pid != pid)
+        return;
+    if (p->tracer->tracees)
+        g_array_free(p->tracer->tracees, TRUE);
+    free(p->tracer);
 }
 
 /* ---- execve ---- */

@@ -60,6 +60,7 @@ static int run_child(void *arg)
         PUT(t, s->args.child_tid, &t->tid);
     exec_thread_begin(t->env);
     signal_thread_begin(t, s->altstack);
+    ptrace_share_child(t, t->process == &s->process);
     set_state(s, RUNS);
     cpu_loop(t);
     return 0;
@@ -69,6 +70,7 @@ static void free_child(Share *s)
 {
     Task *t = s->task;
 
+    ptrace_share_end(t->process, s->pid);
     exec_thread_lost(t->env);
     exec_thread_end(t->env);
     for (size_t i = 0; i < ARRAY_SIZE(t->left); i++)

@@ -515,6 +515,10 @@ void ptrace_thread_end(Task *t);
 void ptrace_fork_child(Task *t, const CloneArgs *a);
 void ptrace_vfork_child(Task *t, const CloneArgs *a);
 void ptrace_vfork_parent(Task *t, i32 pid);
+/* A child that shares memory and runs beside its parent; own_process: t->process is
+ * its own.  And, on another thread, when it is gone. */
+void ptrace_share_child(Task *t, bool own_process);
+void ptrace_share_end(Process *p, i32 pid);
 /* Who traces the thread (0: nobody), and is it stopped?  False: not a guest's, or not
  * one that we may look at. */
 bool ptrace_seen(i32 tid, i32 *tracer, bool *stopped);
