@@ -36,7 +36,7 @@ static i64 trace_me(Task *t)
     return 0;
 }
 
-enum { TRIES = 200 };
+enum { TRIES = 2000 };
 
 /* A process that has just begun, or called execve, is not ready yet. */
 static i64 find_patiently(i32 tid, Tracee *e)

@@ -454,15 +454,16 @@ static void seize(void)
 /* Not a child: a process that the tracer has nothing else to do with. */
 static void stranger(void)
 {
-    int fd[2], status;
+    int fd[2], go[2], status;
     pid_t pid;
 
     CHECK_EQ(pipe(fd), 0);
+    CHECK_EQ(pipe(go), 0);
     fflush(stdout);
     if (fork() == 0) {
         pid = fork();
         if (pid == 0) {
-            nap(20);
+            read(go[0], &pid, 1); /* until it is traced */
             raise(SIGUSR1);
             _exit(5);
         }
@@ -474,6 +475,7 @@ static void stranger(void)
     CHECK_EQ(trace(PTRACE_ATTACH, pid, 0, 0), 0);
     CHECK_EQ(wait_for(pid), stopped(SIGSTOP, 0));
     resume(PTRACE_CONT, pid, 0);
+    CHECK_EQ(write(go[1], "", 1), 1);
     CHECK_EQ(wait_for(pid), stopped(SIGUSR1, 0));
     resume(PTRACE_CONT, pid, 0);
     CHECK_EQ(wait_for(pid), 5 << 8);
