@@ -133,8 +133,9 @@ void cache_reset(Cache *c)
     c->at = c->at_start;
     c->n_tbs = 1;
     c->n_exits = c->n_maps = c->n_refs = 1;
+    if (c->n_plans > 1)
+        memset(c->plan_hash, 0, sizeof c->plan_hash);
     c->n_plans = 1;
-    memset(c->plan_hash, 0, sizeof c->plan_hash);
     c->low_tb = c->max_tbs;
     saved_reset(c);
     strides_reset(c);
