@@ -293,7 +293,7 @@ i64 sys_wait4(Task *t, u64 pid, u64 status_addr, u64 flags, u64 usage_addr)
                                     : P_PGID,
                 .id = id > 0    ? id
                       : id == 0 ? (i32)host_syscall(SYS_getpgid, 0)
-                                : -id,
+                                : (i32)(0u - (u32)id),
                 .flags = (u32)flags | WEXITED,
                 .stops = flags & WUNTRACED};
     struct rusage usage = {0};
