@@ -34,7 +34,6 @@ typedef struct Saver {
     Space space;    /* with the file's bytes in it */
     const u8 *old;  /* what there is; NULL: nothing */
     GArray *wanted; /* by key */
-    u32 n_new;      /* instructions that `old` does not have */
 } Saver;
 
 /* ---- what to save ---- */
@@ -189,6 +188,7 @@ static bool open_source(Saver *s)
     close(fd);
     s->space = *s->c->space;
     s->space.base = (u8 *)((uintptr_t)p - s->map.start);
+    s->space.size = s->map.end; /* what follows is not the file's */
     return p != MAP_FAILED;
 }
 
@@ -387,7 +387,7 @@ static bool write_file(Saver *s)
 {
     Cache *out = s->out;
     GByteArray *file = g_byte_array_new();
-    SavedHead h = {.magic = "TESSERA",
+    SavedHead h = {.magic = SAVED_MAGIC,
                    .key = s->map.key,
                    .data_end = out->at_start,
                    .code = out->at_start,

@@ -211,8 +211,7 @@ void saved_reset(Cache *c)
 
 static SavedFile *file_of(const Cache *c, u32 number)
 {
-    return &c->saved
-                ->file[(number & ~(u32)EXIT_KINDS & ~(u32)EXIT_SAVED) >> SAVED_NUMBERS];
+    return &c->saved->file[(number & (EXIT_SAVED - 1)) >> SAVED_NUMBERS];
 }
 
 static SavedCell *cell_of(const SavedFile *f, u32 local)

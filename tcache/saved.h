@@ -28,8 +28,9 @@ enum {
     SAVED_DATA = PAGE_SIZE,
     SAVED_LEAST_INSNS = 200, /* not worth a file ... */
     SAVED_LEAST_MORE = 16,   /* ... nor is a new one for less than 1/16 more */
-    SAVED_LIMIT = 512 << 20, /* default of the folder's size */
 };
+
+#define SAVED_MAGIC "TESSERA"
 
 /* A code's counter, and where it goes on when that has run out. */
 typedef struct SavedCell {
@@ -67,7 +68,7 @@ typedef struct SavedKey {
 
 typedef struct SavedHead {
     char magic[8];
-    u64 sum; /* of all the file, with 0 in this place */
+    u64 sum; /* of all the file but magic and this */
     u64 size;
     SavedKey key;
     u32 data_end, code, code_end, slots;

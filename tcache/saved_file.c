@@ -19,7 +19,6 @@
 #include <unistd.h>
 #include "saved.h"
 
-static const char magic[8] = "TESSERA";
 static const char suffix[] = ".code";
 
 enum {
@@ -104,7 +103,7 @@ static bool is_for(const u8 *base, u64 size, const SavedKey *key)
 {
     const SavedHead *h = (const SavedHead *)(base + SAVED_HEAD);
 
-    return !memcmp(h->magic, magic, sizeof magic) && h->size == size &&
+    return !memcmp(h->magic, SAVED_MAGIC, sizeof h->magic) && h->size == size &&
            !memcmp(&h->key, key, sizeof *key) && h->hash_bits < 32 && in_order(h) &&
            h->n_tbs < 1u << SAVED_NUMBERS && h->n_exits < 1u << SAVED_NUMBERS;
 }

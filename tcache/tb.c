@@ -77,15 +77,17 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
     c->plans = calloc(MAX_PLANS, sizeof *c->plans);
     c->ir = ir_new();
     c->task = calloc(1, sizeof *c->task);
+    if (options->saved && !tb_make_tables(c, size, SAVED_AREA))
+        c->options.saved = NULL; /* there may be room for the rest */
     if (!c->plans || !c->ir || !c->task ||
-        !tb_make_tables(c, size, options->saved ? SAVED_AREA : 0))
+        (!c->options.saved && !tb_make_tables(c, size, 0)))
         return false;
     plan_default(&c->plans[0], &guest->regs);
     emit_thunks(&c->thunks, c->stencils, &c->plans[0], c->write,
                 (const struct Guest *)guest, 0, !options->system);
     c->at_start = c->thunks.end;
     perf_begin(c);
-    if (options->saved)
+    if (c->options.saved)
         saved_begin(c);
     c->pages = g_hash_table_new(g_direct_hash, g_direct_equal);
     c->heat = g_hash_table_new(g_direct_hash, g_direct_equal);

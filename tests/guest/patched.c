@@ -24,7 +24,15 @@ __asm__(".text\n.balign 4096\n"
         ".balign 4096\n"
         ".globl text_end\ntext_end:\n");
 
-extern char text_start[], text_end[];
+/* At the end of all text: from one page into the next. */
+__asm__(".section last_text,\"ax\",@progbits\n"
+        ".option push\n.option norvc\n.balign 4096\n.zero 4092\n"
+        ".globl fall_through\nfall_through:\naddi a0, a0, 1\n"
+        ".globl next_page\nnext_page:\naddi a0, a0, 2\nret\n"
+        ".balign 4096\n.option pop\n.text\n");
+
+extern char text_start[], text_end[], next_page[];
+extern u64 fall_through(u64 x);
 extern u64 add_one(u64 x), add_ten(u64 x);
 
 static u64 (*volatile one)(u64) = add_one;
@@ -107,6 +115,16 @@ static void by_maps(void)
     close(fd);
 }
 
+/* What is saved of a mapping ends where that does. */
+static void over_the_end(void)
+{
+    u64 (*volatile through)(u64) = fall_through;
+
+    CHECK_EQ(many(through, 3000), 9000);
+    patch(next_page, addi(20));
+    CHECK_EQ(many(through, 3000), 63000);
+}
+
 /* A child changes what its parent goes on running. */
 static void in_child(void)
 {
@@ -129,5 +147,6 @@ int main(void)
     writable_text();
     by_maps();
     in_child();
+    over_the_end();
     return check_done("patched");
 }
