@@ -3,6 +3,8 @@
 #include <glib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "user.h"
 
 enum { SIZE_DEFAULT = 512 << 20 };
@@ -16,15 +18,21 @@ static bool looks(const Options *o, const CacheOptions *c)
                   LOG_CHAIN | LOG_NOCHAIN);
 }
 
+/* Not somebody else's home, as root may have it. */
+static bool is_own(const char *dir)
+{
+    struct stat st;
+
+    return dir && *dir == '/' && !stat(dir, &st) && st.st_uid == geteuid();
+}
+
 static char *default_folder(void)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
-    if (cache && *cache == '/')
-        return g_build_filename(cache, "tessera", NULL);
-    if (home && *home == '/')
-        return g_build_filename(home, ".cache", "tessera", NULL);
-    return NULL;
+    if (cache && *cache)
+        return is_own(cache) ? g_build_filename(cache, "tessera", NULL) : NULL;
+    return is_own(home) ? g_build_filename(home, ".cache", "tessera", NULL) : NULL;
 }
 
 /* Once read: as the programs that this one executes are to be told. */
