@@ -87,6 +87,7 @@ static void *keeper_main(void *arg)
                 CLONE_VFORK | CLONE_PARENT_SETTID | (u64)s->args.exit_signal;
 
     wait_while(s, WAITS);
+    exec_lend_thread();
     if (clone(run_child, s->stack + CHILD_STACK, (int)flags, s, &s->pid) < 0) {
         s->error = errno;
         env_free(s->task->env);

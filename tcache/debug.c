@@ -45,10 +45,10 @@ bool cache_stop_at(Cache *c, u64 pc, bool stop)
 {
     bool ok = true;
 
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (space_stops(c->space, pc) != stop)
         ok = change_stops(c->space, pc, stop);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
     if (c->options.system) /* it is a virtual address */
         cache_flush(c);
     else

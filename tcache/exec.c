@@ -20,10 +20,10 @@ enum { NO_EXIT = 0xffffffff };
 
 void cache_each_env(Cache *c, void (*visit)(Env *env, void *ctx), void *ctx)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     for (Thread *t = c->threads; t; t = t->next)
         visit(t->env, ctx);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }
 
 /* ---- stopping the world ---- */
@@ -35,39 +35,32 @@ static void go_inside(Cache *c, Thread *t)
         if (LIKELY(!atomic_load(&c->stopping)))
             return;
         atomic_store(&t->inside, 0);
-        pthread_mutex_lock(&c->lock); /* held by whoever stops us */
-        pthread_mutex_unlock(&c->lock);
+        lock_take(&c->lock); /* held by whoever stops us */
+        lock_leave(&c->lock);
     }
 }
 
 static void go_outside(Thread *t) { atomic_store(&t->inside, 0); }
 
-/* They know it when their owner wants them again: see exec_thread_lost. */
-void exec_init_locks(Cache *c)
-{
-    pthread_mutexattr_t attr;
-
-    pthread_mutexattr_init(&attr);
-    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
-    pthread_mutex_init(&c->lock, &attr);
-    pthread_mutex_init(&c->pages_lock, &attr);
-    pthread_mutexattr_destroy(&attr);
-}
-
 void exec_thread_lost(Env *env)
 {
     Cache *c = env->cache;
-    pthread_mutex_t *const locks[] = {&c->pages_lock, &c->lock};
+    Lock *const locks[] = {&c->pages_lock, &c->lock};
     bool held = false;
 
     go_outside(env->thread);
     for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
-        held |= pthread_mutex_lock(locks[i]) == EDEADLK;
-        pthread_mutex_unlock(locks[i]);
+        if (lock_is_mine(locks[i])) {
+            held = true;
+            lock_leave(locks[i]);
+        }
+        lock_wake(locks[i]);
     }
     if (held) /* what it was at is half done */
         cache_flush(c);
 }
+
+void exec_lend_thread(void) { lock_know_self(); }
 
 void exec_lock(Cache *c, Thread *self)
 {
@@ -75,12 +68,12 @@ void exec_lock(Cache *c, Thread *self)
 
     if (inside)
         go_outside(self);
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (inside)
         atomic_store(&self->inside, 1);
 }
 
-void exec_unlock(Cache *c, Thread *self) { pthread_mutex_unlock(&c->lock); }
+void exec_unlock(Cache *c, Thread *self) { lock_leave(&c->lock); }
 
 void exec_stop_others(Cache *c, Thread *self)
 {
@@ -104,7 +97,7 @@ void exec_hold(Env *env, ExecVisit *visit, void *ctx)
 {
     Cache *c = env->cache;
 
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     exec_stop_others(c, env->thread);
     for (Thread *t = c->threads; t; t = t->next)
         visit(t->env, ctx);
@@ -113,7 +106,7 @@ void exec_hold(Env *env, ExecVisit *visit, void *ctx)
 void exec_release(Env *env)
 {
     exec_resume_others(env->cache);
-    pthread_mutex_unlock(&env->cache->lock);
+    lock_leave(&env->cache->lock);
 }
 
 void exec_flush(Cache *c, Thread *self)
@@ -132,9 +125,9 @@ void cache_flush(Cache *c)
         interp_cache_flush(c->interp);
         return;
     }
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     exec_flush(c, NULL);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }
 
 void exec_request(Env *env) { atomic_fetch_or(&env->request, REQUEST_SIGNAL); }

@@ -257,7 +257,7 @@ void cache_explain(Cache *c, FILE *f, const ExplainFacts *facts)
     if (!c->explain)
         return;
     c->explain->ended_ns = explain_process_ns();
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     explain_collect(c, false);
     sort_blocks(c->explain);
     for (; (at = strstr(p, "@@")); p = at + 3) {
@@ -271,5 +271,5 @@ void cache_explain(Cache *c, FILE *f, const ExplainFacts *facts)
         }
     }
     fputs(p, f);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }

@@ -94,18 +94,19 @@ static void learn(Cache *c, Env *env)
 
 void exec_fork_prepare(Cache *c, Env *env)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (c->interp)
         return;
     learn(c, env);
     c->at = c->frozen = (u32)align_up(c->at, PAGE_SIZE);
 }
 
-void exec_fork_parent(Cache *c) { pthread_mutex_unlock(&c->lock); }
+void exec_fork_parent(Cache *c) { lock_leave(&c->lock); }
 
 void exec_fork_child(Cache *c, Env *env)
 {
-    exec_init_locks(c);
+    lock_renew(&c->lock);
+    lock_renew(&c->pages_lock);
     c->threads = NULL;
     exec_list_add(c, env->thread);
     if (c->teach)

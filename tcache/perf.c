@@ -225,9 +225,9 @@ void cache_end(Cache *c)
 {
     if (!c->perf)
         return;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (c->perf->dump)
         jitdump_close(c->perf->dump);
     c->perf->dump = NULL;
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }

@@ -95,9 +95,9 @@ void cache_file_mapped(Cache *c, const CacheFile *file)
         return;
     memcpy(m.key.version, c->saved->version, sizeof m.key.version);
     m.path = g_strdup(file->path);
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     g_array_append_val(c->saved->maps, m);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }
 
 /* The larger part of what is left. */

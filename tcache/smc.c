@@ -31,13 +31,13 @@ bool smc_protect(Cache *c, u64 page)
 {
     u8 flags;
 
-    pthread_mutex_lock(&c->pages_lock);
+    lock_take(&c->pages_lock);
     flags = space_flags(c->space, page);
     if (!(flags & PAGE_HOT)) {
         space_set_bits(c->space, page, PAGE_SIZE, PAGE_CODE);
         set_protection(c, page, flags | PAGE_CODE);
     }
-    pthread_mutex_unlock(&c->pages_lock);
+    lock_leave(&c->pages_lock);
     return !(flags & PAGE_HOT);
 }
 
@@ -46,14 +46,14 @@ static bool unprotect(Cache *c, u64 page)
 {
     u8 flags;
 
-    pthread_mutex_lock(&c->pages_lock);
+    lock_take(&c->pages_lock);
     flags = space_flags(c->space, page);
     if (flags & PAGE_CODE) {
         space_clear_bits(c->space, page, PAGE_SIZE, PAGE_CODE);
         if (flags & PAGE_WRITE)
             set_protection(c, page, flags & ~PAGE_CODE);
     }
-    pthread_mutex_unlock(&c->pages_lock);
+    lock_leave(&c->pages_lock);
     return flags & PAGE_CODE;
 }
 
@@ -128,7 +128,7 @@ void cache_invalidate(Cache *c, u64 addr, u64 len)
         interp_cache_map(c->interp);
         return;
     }
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     forget_saved(c, addr, len);
     if (len >> PAGE_BITS > g_hash_table_size(c->pages)) {
         drop_known(c, addr, len);
@@ -136,7 +136,7 @@ void cache_invalidate(Cache *c, u64 addr, u64 len)
     } else {
         drop_range(c, addr, len, true);
     }
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }
 
 /* ---- a system's devices ---- */
@@ -146,11 +146,11 @@ void cache_invalidate(Cache *c, u64 addr, u64 len)
  * fence.i. */
 static void put_off(Cache *c, u64 page)
 {
-    pthread_mutex_lock(&c->pages_lock);
+    lock_take(&c->pages_lock);
     if (c->n_written < ARRAY_SIZE(c->written))
         c->written[c->n_written] = page;
     c->n_written++;
-    pthread_mutex_unlock(&c->pages_lock);
+    lock_leave(&c->pages_lock);
 }
 
 void smc_catch_up(Cache *c)
@@ -160,11 +160,11 @@ void smc_catch_up(Cache *c)
 
     if (!atomic_load(&c->n_written))
         return;
-    pthread_mutex_lock(&c->pages_lock);
+    lock_take(&c->pages_lock);
     n = c->n_written;
     c->n_written = 0;
     memcpy(page, c->written, sizeof page);
-    pthread_mutex_unlock(&c->pages_lock);
+    lock_leave(&c->pages_lock);
     if (n > ARRAY_SIZE(page)) {
         drop_known(c, 0, c->space->size);
         return;
@@ -203,10 +203,10 @@ void cache_host_write(Cache *c, u64 addr, u64 len)
     }
     if (c->interp)
         return;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     forget_saved(c, addr, len);
     drop_range(c, addr, len, false);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }
 
 void cache_drop(Cache *c, u64 addr, u64 len)
@@ -215,10 +215,10 @@ void cache_drop(Cache *c, u64 addr, u64 len)
         interp_cache_flush(c->interp);
         return;
     }
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     forget_saved(c, addr, len);
     drop_known(c, addr, len);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }
 
 /* Shared mappings may be written through another address or by another process. */
@@ -232,10 +232,10 @@ void cache_fence_i(Cache *c)
         interp_cache_map(c->interp);
         return;
     }
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (c->options.system) { /* writes are seen, but for these */
         smc_catch_up(c);
-        pthread_mutex_unlock(&c->lock);
+        lock_leave(&c->lock);
         return;
     }
     pages = g_array_new(FALSE, FALSE, sizeof(u64));
@@ -249,5 +249,5 @@ void cache_fence_i(Cache *c)
     for (u32 i = 0; i < pages->len; i++)
         drop_page(c, g_array_index(pages, u64, i));
     g_array_free(pages, TRUE);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }

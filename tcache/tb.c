@@ -113,7 +113,6 @@ Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
         c->options.hot = HOT_NEVER; /* a trace would be longer, and is left half way */
     c->guest = guest;
     c->space = space;
-    exec_init_locks(c);
     c->timed = options->counted;
     c->helpers = all_helpers(&guest->regs);
     if (options->interp)
@@ -403,11 +402,11 @@ u32 tb_pc_at(Cache *c, const Tb *tb, u32 offset, u64 *pc, Canon *due)
 
 void cache_stats(Cache *c, CacheStats *out)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     *out = c->stats;
     if (c->interp)
         interp_cache_stats(c->interp, out);
     for (Thread *t = c->threads; t; t = t->next)
         exec_add_stats(t, out);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }

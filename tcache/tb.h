@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
+#include "lock.h"
 #include "tcache.h"
 
 /* A block (or trace) of translated code.  Blocks are made in order of their code. */
@@ -144,8 +145,8 @@ struct Cache {
     u32 last_ref;
     GHashTable *heat; /* guest page number -> writes to its code */
 
-    pthread_mutex_t lock;       /* making, linking, dropping blocks; the thread list */
-    pthread_mutex_t pages_lock; /* a leaf: CODE flags and their pages' protection */
+    Lock lock;       /* making, linking, dropping blocks; the thread list */
+    Lock pages_lock; /* a leaf: CODE flags and their pages' protection */
     /* Pages that devices wrote, whose blocks are still to be dropped; more: all. */
     u64 written[64];
     _Atomic u32 n_written;
@@ -256,7 +257,6 @@ void exec_more_jumps(Env *env, const Tb *tb);        /* remembers it in Env.jump
 /* ---- exec.c ---- */
 void exec_lock(Cache *c, Thread *self); /* leaves generated code's side first */
 void exec_unlock(Cache *c, Thread *self);
-void exec_init_locks(Cache *c);
 void exec_stop_others(Cache *c, Thread *self); /* lock held, self outside or inside */
 void exec_resume_others(Cache *c);
 void exec_flush(Cache *c, Thread *self); /* drops all blocks; lock held */

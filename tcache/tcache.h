@@ -112,6 +112,8 @@ void exec_thread_end(Env *env);
 /* A process that ran on env in our memory, with the calling thread's TLS, is gone; if
  * it was killed inside, or with a lock held, nobody waits for it any more. */
 void exec_thread_lost(Env *env);
+/* On the calling thread, before such a process is made. */
+void exec_lend_thread(void);
 /* For every thread's; no thread comes or goes meanwhile. */
 void cache_each_env(Cache *c, void (*visit)(Env *env, void *ctx), void *ctx);
 

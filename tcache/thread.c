@@ -144,11 +144,11 @@ void exec_thread_begin(Env *env)
 
     syscall(SYS_arch_prctl, ARCH_SET_GS, env->base);
     env->thread->born = c->timed ? now_ns() : 0;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     exec_list_add(c, env->thread);
     if (c->explain)
         explain_thread_begin(c, env->thread);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }
 
 u64 now_ns(void)
@@ -178,12 +178,12 @@ void exec_thread_end(Env *env)
     Cache *c = env->cache;
     Thread *t = env->thread;
 
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     *t->prev = t->next;
     if (t->next)
         t->next->prev = t->prev;
     exec_add_stats(t, &c->stats);
     if (t->explain)
         explain_thread_end(c, t);
-    pthread_mutex_unlock(&c->lock);
+    lock_leave(&c->lock);
 }
