@@ -10,18 +10,23 @@
 
 /* ---- the beginning ---- */
 
-void ptrace_init(Process *p)
+static void begin(Process *p, Tracer *r)
 {
-    Tracer *r = calloc(1, sizeof *r);
-
-    if (!r)
-        fatal(1, "out of memory");
+    *r = (Tracer){.pid = getpid()};
     pthread_mutex_init(&r->lock, NULL);
-    r->pid = getpid();
     p->tracer = r;
     ptrace_board.base = (u64)p->mem->space.base;
     ptrace_board.size = p->mem->space.size;
     ptrace_board.map = (u64)&p->mem->map;
+}
+
+void ptrace_init(Process *p)
+{
+    Tracer *r = malloc(sizeof *r);
+
+    if (!r)
+        fatal(1, "out of memory");
+    begin(p, r);
 }
 
 /* ---- clone ---- */
@@ -77,7 +82,7 @@ void ptrace_fork_child(Task *t, const CloneArgs *a)
     PtraceSlot parent = t->ptrace ? *t->ptrace : (PtraceSlot){0};
     bool attached = attaches(t, a);
 
-    ptrace_init(t->process);
+    begin(t->process, t->process->tracer); /* its memory is at hand */
     for (u32 i = 0; i < b->n; i++)
         b->slot[i].tid = 0;
     b->n = 0;
