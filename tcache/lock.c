@@ -39,7 +39,8 @@ static void take_slowly(Lock *l)
                 return;
             continue;
         }
-        if (is_dead(word & LOCK_TID))
+        if (is_dead(word & LOCK_TID) &&
+            l->word == word) /* it did not end after leaving */
             _exit(128 + SIGKILL);
         if (!(word & LOCK_WAITERS) &&
             !atomic_compare_exchange_strong(&l->word, &word, word | LOCK_WAITERS))
