@@ -106,28 +106,20 @@ i64 sys_io_destroy(Task *t, u64 context)
 
 /* ---- requests ---- */
 
-static bool request_add(Task *t, u64 context, Request *q)
+/* Among the context's requests from now on, or no more (which frees it, too); false: no
+ * such context. */
+static bool request_keep(Task *t, u64 context, Request *q, bool kept)
 {
     Context *c;
 
     lock(t);
     c = context_find(t, context);
-    if (c)
+    if (c && kept)
         g_hash_table_add(c->requests, q);
-    unlock(t);
-    return c;
-}
-
-/* Frees it, too. */
-static void request_remove(Task *t, u64 context, Request *q)
-{
-    Context *c;
-
-    lock(t);
-    c = context_find(t, context);
-    if (c)
+    else if (c)
         g_hash_table_remove(c->requests, q);
     unlock(t);
+    return c;
 }
 
 /* The buffers' addresses become the host's; of a bad one the event will tell. */
@@ -160,12 +152,12 @@ static i64 submit(Task *t, u64 context, aio_context_t host, Request *q)
     Iov iov = {.v = iov.small};
     i64 r = request_move(t, &q->iocb, &iov);
 
-    if (r == 0 && !request_add(t, context, q))
+    if (r == 0 && !request_keep(t, context, q, true))
         r = -EINVAL;
     if (r < 0)
         free(q);
     else if ((r = host_syscall(SYS_io_submit, host, 1, list)) != 1)
-        request_remove(t, context, q);
+        request_keep(t, context, q, false);
     iov_free(&iov);
     return r;
 }
