@@ -202,7 +202,6 @@ void saved_reset(Cache *c)
     s->n_files = 0;
     s->at = s->area;
     s->born = 1;
-    c->low_tb = c->max_tbs;
     for (u32 i = 0; i < s->maps->len; i++)
         g_array_index(s->maps, CodeMap, i).file = SAVED_UNKNOWN;
 }
@@ -220,6 +219,23 @@ static SavedCell *cell_of(const SavedFile *f, u32 local)
 }
 
 static u32 number_in_file(u32 number) { return number & ((1u << SAVED_NUMBERS) - 1); }
+
+/* The last block whose u32 at `field` is not above `most`; 0: none.  Blocks are in the
+ * order of their code, and of their exits. */
+static u32 last_from(const SavedFile *f, size_t field, u32 most)
+{
+    u32 low = 1, high = f->head->n_tbs;
+
+    while (low < high) {
+        u32 mid = (low + high) / 2;
+
+        if (*(const u32 *)((const u8 *)&f->tbs[mid] + field) <= most)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low - 1;
+}
 
 Tb saved_tb(const SavedHead *head, const SavedTb *tb)
 {
@@ -330,19 +346,11 @@ u32 saved_take_block(Cache *c, u32 number)
 u32 saved_take_exit(Cache *c, u32 number)
 {
     SavedFile *f = file_of(c, number);
-    u32 exit = number_in_file(number), low = 1, high = f->head->n_tbs;
-    Tb *tb;
+    u32 exit = number_in_file(number);
+    u32 local = last_from(f, offsetof(SavedTb, first_exit), exit);
+    Tb *tb = take(c, f, local);
 
-    while (low < high) {
-        u32 mid = (low + high) / 2;
-
-        if (f->tbs[mid].first_exit <= exit)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    tb = take(c, f, low - 1);
-    return tb ? tb->first_exit + exit - f->tbs[low - 1].first_exit : 0;
+    return tb ? tb->first_exit + exit - f->tbs[local].first_exit : 0;
 }
 
 /* ---- finding ---- */
@@ -397,18 +405,9 @@ TbKey saved_key(const Cache *c, u32 number)
 
 static u32 local_at(const SavedFile *f, u32 offset)
 {
-    u32 low = 1, high = f->head->n_tbs;
+    u32 local = last_from(f, offsetof(SavedTb, code), offset);
 
-    while (low < high) {
-        u32 mid = (low + high) / 2;
-
-        if (f->tbs[mid].code <= offset)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low > 1 && offset - f->tbs[low - 1].code < f->tbs[low - 1].size ? low - 1
-                                                                           : 0;
+    return local && offset - f->tbs[local].code < f->tbs[local].size ? local : 0;
 }
 
 const Tb *saved_tb_at(const Cache *c, u32 offset, Tb *tb, const Plan **plan)

@@ -225,9 +225,11 @@ static bool write_all(int fd, const u8 *bytes, u64 size)
         while (at < end) {
             ssize_t n = pwrite(fd, bytes + at, end - at, (off_t)at);
 
-            if (n <= 0 && errno != EINTR)
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0)
                 return false;
-            at += (u64)MAX(n, 0);
+            at += (u64)n;
         }
     }
     return ftruncate(fd, (off_t)size) == 0;
