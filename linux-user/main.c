@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tessera-riscv64: from the command line to the guest's first instruction. */
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,6 +117,17 @@ static u64 inherited_mask(void)
     pthread_sigmask(SIG_SETMASK, NULL, &set);
     return *(u64 *)&set;
 }
+
+#ifdef GLIB_STATIC
+/* GLib's slices have locks, which a fork would copy locked; libc sees to malloc's.
+ * Before GLib's own constructor, which makes the first slice. */
+__attribute__((constructor(101))) static void slices_off(void)
+{
+    G_GNUC_BEGIN_IGNORE_DEPRECATIONS
+    g_slice_set_config(G_SLICE_CONFIG_ALWAYS_MALLOC, TRUE);
+    G_GNUC_END_IGNORE_DEPRECATIONS
+}
+#endif
 
 int main(int argc, char **argv, char **environ)
 {
