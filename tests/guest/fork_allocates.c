@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Run: tests/guest_run fork_allocates.  Children of forks read /proc/self/maps, which is
- * made in memory, while other threads of their parent do: no lock of an allocator may
- * stay locked in a child.
+/* Run: tests/guest_run fork_allocates.  Children of forks read /proc/self/maps, which
+ * is made in memory, while other threads of their parent do: no lock of an allocator
+ * may stay locked in a child.
  */
 #include <fcntl.h>
 #include <pthread.h>
