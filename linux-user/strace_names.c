@@ -4,23 +4,15 @@
  * value within a field.  Where one flag contains another, the larger comes first.
  */
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/futex.h>
-#include <linux/if_tun.h>
-#include <linux/kd.h>
-#include <linux/loop.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
-#include <linux/sockios.h>
-#include <linux/vt.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,6 +22,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "ioctls.h"
 #include "strace.h"
 
 /* clang-format off */
@@ -38,10 +31,6 @@
 #define PART(field, name) {(u32)(field), (u32)(name), #name}
 #define END               {0, 0, NULL}
 /* clang-format on */
-
-#ifndef BLKROTATIONAL
-#define BLKROTATIONAL _IO(0x12, 126)
-#endif
 
 /* ---- files ---- */
 

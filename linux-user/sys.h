@@ -143,6 +143,18 @@ bool seccomp_stops(Task *t, i64 *result);
 /* PR_SET_SECCOMP, PR_GET_SECCOMP */
 i64 seccomp_prctl(Task *t, u64 mode, u64 addr);
 i64 seccomp_mode(const Task *t);
+/* The guest's AUDIT_ARCH_*. */
+u32 seccomp_arch(const Task *t);
+
+/* ---- seccomp_listen.c ---- */
+
+/* A listener for a filter: a descriptor, or -errno.  turn: above 0 and those of the
+ * caller's other filters; flags: of seccomp(2). */
+int seccomp_listen(u32 turn, u32 flags);
+/* Tells it (turn 0: there is none) of the call in t->sys; false: go on with that. */
+bool seccomp_notify(Task *t, u32 turn, i64 *result);
+/* SECCOMP_IOCTL_NOTIF_RECV and SEND */
+i64 seccomp_ioctl(Task *t, u64 fd, u64 request, u64 addr);
 
 /* ---- structures whose layout is not the host's ---- */
 

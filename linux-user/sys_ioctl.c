@@ -5,21 +5,10 @@
  * layout on both sides; what they point to in turn is translated for SIOCGIFCONF
  * only.
  */
-#include <linux/fs.h>
-#include <linux/if_tun.h>
-#include <linux/kd.h>
-#include <linux/loop.h>
-#include <linux/sockios.h>
-#include <linux/vt.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
+#include "ioctls.h"
 #include "sys.h"
 
-#ifndef BLKROTATIONAL
-#define BLKROTATIONAL _IO(0x12, 126)
-#endif
-
-enum { NUM = OUT_PREV + 1, CONF };
+enum { NUM = OUT_PREV + 1, CONF, NOTIF };
 
 typedef struct Ioctl {
     u32 request;
@@ -79,6 +68,8 @@ i64 sys_ioctl(Task *t, u64 fd, u64 request, u64 arg)
     }
     if (io.how == CONF)
         return ioctl_conf(t, fd, arg);
+    if (io.how == NOTIF)
+        return seccomp_ioctl(t, fd, request, arg);
     if (io.how == NUM)
         return safe_syscall(SYS_ioctl, fd, (u32)request, arg);
     if (!guest_opt(t, arg, io.size, io.how == IN ? GUEST_READ : GUEST_WRITE, &p))

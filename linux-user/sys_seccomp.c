@@ -6,7 +6,7 @@
  *
  * A thread has filters of its own, and the process those that TSYNC gave to all.  A
  * filter is never changed; children share those of their parents, and execve hands them
- * on in a file (-seccomp).
+ * on in a file (-seccomp).  Listeners: seccomp_listen.c.
  */
 #include <linux/audit.h>
 #include <linux/capability.h>
@@ -24,6 +24,7 @@ struct Seccomp {
     _Atomic u32 users; /* threads and newer filters */
     u32 total;         /* instructions of it and all older ones, as the kernel counts */
     u32 n;
+    u32 turn; /* of its listener; 0: it has none */
     struct sock_filter program[];
 };
 
@@ -49,7 +50,8 @@ void seccomp_drop(Seccomp *s)
 }
 
 /* Puts a copy of the program at the head of a list; 0 or -errno. */
-static i64 add(Seccomp *_Atomic *list, const struct sock_filter *program, u32 n)
+static i64 add(Seccomp *_Atomic *list, const struct sock_filter *program, u32 n,
+               u32 turn)
 {
     Seccomp *older = *list, *s;
     u32 total = (older ? older->total + EACH_COSTS : 0) + n;
@@ -62,6 +64,7 @@ static i64 add(Seccomp *_Atomic *list, const struct sock_filter *program, u32 n)
     s->users = 1;
     s->total = total;
     s->n = n;
+    s->turn = turn;
     memcpy(s->program, program, n * sizeof *program);
     *list = s;
     return 0;
@@ -72,26 +75,30 @@ static i64 add_all(Seccomp *_Atomic *list, const Seccomp *s)
 {
     i64 r = s ? add_all(list, s->older) : 0;
 
-    return s && r == 0 ? add(list, s->program, s->n) : r;
+    return s && r == 0 ? add(list, s->program, s->n, s->turn) : r;
 }
 
 /* ---- a system call meets them ---- */
 
 static i32 action_of(u32 result) { return (i32)(result & SECCOMP_RET_ACTION_FULL); }
 
+typedef struct Verdict {
+    u32 answer;
+    u32 turn; /* of the filter that gave it */
+} Verdict;
+
 /* The strictest answer; among equals the newest filter's. */
-static u32 ask(const Seccomp *s, const struct seccomp_data *data, u32 so_far)
+static void ask(const Seccomp *s, const struct seccomp_data *data, Verdict *v)
 {
     for (; s; s = s->older) {
         u32 answer = bpf_run(s->program, data);
 
-        if (action_of(answer) < action_of(so_far))
-            so_far = answer;
+        if (action_of(answer) < action_of(v->answer))
+            *v = (Verdict){answer, s->turn};
     }
-    return so_far;
 }
 
-static u32 arch(const Task *t)
+u32 seccomp_arch(const Task *t)
 {
     return t->process->abi->elf_machine | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE;
 }
@@ -103,7 +110,7 @@ static void trap(Task *t, u32 data)
     info.si_errno = (int)data;
     info.si_call_addr = (void *)t->env->pc;
     info.si_syscall = (int)t->sys.nr;
-    info.si_arch = arch(t);
+    info.si_arch = seccomp_arch(t);
     signal_force_info(t, &info);
 }
 
@@ -128,8 +135,9 @@ static bool strict_allows(const Task *t)
 
 bool seccomp_stops(Task *t, i64 *result)
 {
-    struct seccomp_data data = {.nr = (int)t->sys.nr, .arch = arch(t)};
-    u32 answer;
+    struct seccomp_data data = {.nr = (int)t->sys.nr, .arch = seccomp_arch(t)};
+    Verdict v = {SECCOMP_RET_ALLOW, 0};
+    u32 told;
 
     if (t->seccomp_strict) {
         *result = strict_allows(t) ? 0 : kill_thread(t, SIGKILL);
@@ -138,21 +146,20 @@ bool seccomp_stops(Task *t, i64 *result)
     data.instruction_pointer = t->env->pc;
     for (size_t i = 0; i < ARRAY_SIZE(data.args); i++)
         data.args[i] = t->sys.arg[i];
-    answer = ask(t->seccomp, &data, SECCOMP_RET_ALLOW);
-    answer = ask(t->process->seccomp, &data, answer);
+    ask(t->seccomp, &data, &v);
+    ask(t->process->seccomp, &data, &v);
+    told = v.answer & SECCOMP_RET_DATA;
     *result = SYS_KEEP;
-    switch (answer & SECCOMP_RET_ACTION_FULL) {
+    switch (v.answer & SECCOMP_RET_ACTION_FULL) {
     case SECCOMP_RET_ALLOW:
     case SECCOMP_RET_LOG: return false;
-    case SECCOMP_RET_ERRNO:
-        *result = -(i64)MIN(answer & SECCOMP_RET_DATA, 4095u);
-        return true;
-    case SECCOMP_RET_TRAP: trap(t, answer & SECCOMP_RET_DATA); return true;
+    case SECCOMP_RET_ERRNO: *result = -(i64)MIN(told, 4095u); return true;
+    case SECCOMP_RET_TRAP: trap(t, told); return true;
     case SECCOMP_RET_TRACE:
-        if (!ptrace_seccomp(t, answer & SECCOMP_RET_DATA))
+        if (!ptrace_seccomp(t, told))
             *result = -ENOSYS; /* and where the tracer says -1, the registers stay */
         return *result == -ENOSYS || t->sys.nr == ~0ull;
-    case SECCOMP_RET_USER_NOTIF: *result = -ENOSYS; return true; /* nobody listens */
+    case SECCOMP_RET_USER_NOTIF: return seccomp_notify(t, v.turn, result);
     case SECCOMP_RET_KILL_THREAD: *result = kill_thread(t, SIGSYS); return true;
     default: signal_die(t, SIGSYS);
     }
@@ -172,17 +179,15 @@ static bool may_filter(void)
 }
 
 /* The program becomes all threads', and so do those that the caller has. */
-static i64 add_for_all(Task *t, const struct sock_filter *program, u32 n)
+static i64 add_for_all(Task *t, const struct sock_filter *program, u32 n, u32 turn)
 {
     Process *p = t->process;
     i64 r;
 
-    if (!bpf_check(program, n))
-        return -EINVAL;
     pthread_mutex_lock(&p->signal_lock);
     r = add_all(&p->seccomp, t->seccomp);
     if (r == 0)
-        r = add(&p->seccomp, program, n);
+        r = add(&p->seccomp, program, n, turn);
     pthread_mutex_unlock(&p->signal_lock);
     if (r == 0) {
         seccomp_drop(t->seccomp);
@@ -191,17 +196,60 @@ static i64 add_for_all(Task *t, const struct sock_filter *program, u32 n)
     return r;
 }
 
+static u32 last_turn(const Seccomp *s)
+{
+    u32 turn = 0;
+
+    for (; s; s = s->older)
+        turn = MAX(turn, s->turn);
+    return turn;
+}
+
+/* Returns the listener, if it is to have one. */
+static i64 add_filter(Task *t, u64 flags, const struct sock_filter *program, u32 n)
+{
+    u32 turn = 0;
+    i64 listener = 0, r;
+
+    if (!bpf_check(program, n))
+        return -EINVAL;
+    if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
+        turn = MAX(last_turn(t->seccomp), last_turn(t->process->seccomp)) + 1;
+        listener = seccomp_listen(turn, (u32)flags);
+        if (listener < 0)
+            return listener;
+    }
+    r = flags & SECCOMP_FILTER_FLAG_TSYNC ? add_for_all(t, program, n, turn)
+                                          : add(&t->seccomp, program, n, turn);
+    if (r < 0 && turn)
+        close((int)listener);
+    return r < 0 ? r : listener;
+}
+
+/* Which go together, and which are known at all. */
+static bool flags_are_good(u64 flags)
+{
+    const u64 known =
+        SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
+        SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER |
+        SECCOMP_FILTER_FLAG_TSYNC_ESRCH | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    const u64 both = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    const bool listens = flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
+
+    return !(flags & ~known) &&
+           ((flags & both) != both || flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) &&
+           (listens || !(flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV));
+}
+
 static i64 set_filter(Task *t, u64 flags, u64 addr)
 {
-    const u64 known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
-                      SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     struct {
         u16 n, pad[3];
         u64 program;
     } g;
     struct sock_filter program[BPF_PROGRAM_LONGEST];
 
-    if (flags & ~known) /* there are no listeners */
+    if (!flags_are_good(flags))
         return -EINVAL;
     if (!GET(t, addr, &g))
         return -EFAULT;
@@ -211,10 +259,7 @@ static i64 set_filter(Task *t, u64 flags, u64 addr)
         return -EACCES;
     if (!guest_read(t, program, g.program, g.n * sizeof *program))
         return -EFAULT;
-    if (t->seccomp_strict)
-        return -EINVAL;
-    return flags & SECCOMP_FILTER_FLAG_TSYNC ? add_for_all(t, program, g.n)
-                                             : add(&t->seccomp, program, g.n);
+    return t->seccomp_strict ? -EINVAL : add_filter(t, flags, program, g.n);
 }
 
 static i64 set_strict(Task *t)
@@ -241,8 +286,19 @@ static i64 action_available(Task *t, u64 flags, u64 addr)
     case SECCOMP_RET_TRACE:
     case SECCOMP_RET_LOG:
     case SECCOMP_RET_ALLOW: return 0;
+    case SECCOMP_RET_USER_NOTIF: /* as the host has it */
+        return host_syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action);
     default: return -EOPNOTSUPP;
     }
+}
+
+/* The structures of listeners have the host's layout. */
+static i64 notif_sizes(Task *t, u64 flags, u64 addr)
+{
+    struct seccomp_notif_sizes sizes;
+    i64 r = host_syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, flags, &sizes);
+
+    return r < 0 || PUT(t, addr, &sizes) ? r : -EFAULT;
 }
 
 i64 sys_seccomp(Task *t, u64 op, u64 flags, u64 addr)
@@ -251,6 +307,7 @@ i64 sys_seccomp(Task *t, u64 op, u64 flags, u64 addr)
     case SECCOMP_SET_MODE_STRICT: return flags || addr ? -EINVAL : set_strict(t);
     case SECCOMP_SET_MODE_FILTER: return set_filter(t, (u32)flags, addr);
     case SECCOMP_GET_ACTION_AVAIL: return action_available(t, (u32)flags, addr);
+    case SECCOMP_GET_NOTIF_SIZES: return notif_sizes(t, (u32)flags, addr);
     default: return -EINVAL;
     }
 }
@@ -270,14 +327,19 @@ i64 seccomp_mode(const Task *t)
                                              : SECCOMP_MODE_DISABLED;
 }
 
-/* ---- across execve: a file of programs, oldest first, each after its length ---- */
+/* ---- across execve: a file of programs, oldest first, each after its head ---- */
+
+typedef struct Head {
+    u32 n, turn;
+} Head;
 
 static bool put_list(int fd, const Seccomp *s)
 {
-    size_t size = s ? s->n * sizeof *s->program : 0;
+    const Head head = s ? (Head){s->n, s->turn} : (Head){0};
+    size_t size = head.n * sizeof *s->program;
 
     return !s ||
-           (put_list(fd, s->older) && write(fd, &s->n, sizeof s->n) == sizeof s->n &&
+           (put_list(fd, s->older) && write(fd, &head, sizeof head) == sizeof head &&
             write(fd, s->program, size) == (ssize_t)size);
 }
 
@@ -299,14 +361,14 @@ void seccomp_adopt(Task *t, const char *file)
     char *end = "";
     long fd = strncmp(file, "fd:", 3) ? -1 : strtol(file + 3, &end, 10);
     bool good = fd >= 0 && *end == 0;
-    u32 n;
+    Head head;
 
-    while (good && read((int)fd, &n, sizeof n) == sizeof n) {
-        ssize_t size = (ssize_t)(n * sizeof *program);
+    while (good && read((int)fd, &head, sizeof head) == sizeof head) {
+        ssize_t size = (ssize_t)(head.n * sizeof *program);
 
-        good = n <= BPF_PROGRAM_LONGEST &&
+        good = head.n <= BPF_PROGRAM_LONGEST &&
                read((int)fd, program, (size_t)size) == size &&
-               add(&t->seccomp, program, n) == 0;
+               add(&t->seccomp, program, head.n, head.turn) == 0;
     }
     if (!good || !t->seccomp)
         fatal(1, "-seccomp %s: no filters there", file);
