@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -25,6 +26,20 @@ typedef struct Found {
 
 /* ---- tracees ---- */
 
+/* The process that a pidfd is of; not one: -1. */
+static i32 pidfd_process(i32 fd)
+{
+    char path[40];
+    g_autofree char *text = NULL;
+    const char *line;
+
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return -1;
+    line = strstr(text, "\nPid:\t");
+    return line ? atoi(line + 6) : -1;
+}
+
 static bool is_wanted(const Task *t, const Wanted *w, const Tracee *e)
 {
     if ((w->flags & __WNOTHREAD) && e->tracer_tid != t->tid)
@@ -33,6 +48,7 @@ static bool is_wanted(const Task *t, const Wanted *w, const Tracee *e)
     case P_ALL: return true;
     case P_PID: return w->id == e->tid;
     case P_PGID: return host_syscall(SYS_getpgid, e->tid) == w->id;
+    case P_PIDFD: return e->tid == pidfd_process(w->id);
     default: return false;
     }
 }
@@ -261,12 +277,19 @@ static i64 wait_for(Task *t, const Wanted *w, HostWait *host_wait, void *out,
     if (waiter)
         *waiter = 0;
     signal_update(t);
-    if (result > 0 && !(w->flags & WNOWAIT) && r->tracees) {
-        pthread_mutex_lock(&r->lock);
-        tracee_remove(r, (i32)result);
-        pthread_mutex_unlock(&r->lock);
-    }
     return result;
+}
+
+/* The host has reported the end of a child, which may have been a tracee. */
+static void child_ended(Task *t, i32 pid)
+{
+    Tracer *r = t->process->tracer;
+
+    if (!r->tracees)
+        return;
+    pthread_mutex_lock(&r->lock);
+    tracee_remove(r, pid);
+    pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- the calls ---- */
@@ -309,6 +332,8 @@ i64 sys_wait4(Task *t, u64 pid, u64 status_addr, u64 flags, u64 usage_addr)
     if (found.pid) {
         r = found.pid;
         status = (int)found.status;
+    } else if (r > 0 && !WIFSTOPPED(status) && !WIFCONTINUED(status)) {
+        child_ended(t, (i32)r);
     }
     if (r > 0 && ((status_addr && !PUT(t, status_addr, &status)) ||
                   (usage_addr && !PUT(t, usage_addr, &usage))))
@@ -346,6 +371,12 @@ static void fill_info(siginfo_t *info, const Found *f)
     }
 }
 
+static bool is_end(const siginfo_t *info)
+{
+    return info->si_code == CLD_EXITED || info->si_code == CLD_KILLED ||
+           info->si_code == CLD_DUMPED;
+}
+
 i64 sys_waitid(Task *t, u64 which, u64 id, u64 info_addr, u64 flags, u64 usage_addr)
 {
     Wanted w = {.which = (int)which, .id = (i32)id, .flags = (u32)flags};
@@ -360,6 +391,8 @@ i64 sys_waitid(Task *t, u64 which, u64 id, u64 info_addr, u64 flags, u64 usage_a
     if (found.pid) {
         fill_info(&info, &found);
         r = 0;
+    } else if (r >= 0 && is_end(&info) && !(w.flags & WNOWAIT)) {
+        child_ended(t, info.si_pid);
     }
     r = MIN(r, 0);
     if (r == 0 && ((info_addr && !PUT(t, info_addr, &info)) ||
