@@ -68,15 +68,21 @@ static bool was_written(const Core *c, const Region *r)
     return false;
 }
 
-/* As the kernel's default (core(5), coredump_filter): of a file the first page, where
- * that is all that was not written. */
-static u64 bytes_dumped(const Core *c, const Region *r)
+/* As the kernel's default (core(5), coredump_filter): shared memory where no file has
+ * it, of a file that was not written the first page. */
+static u64 bytes_dumped(const Core *c, const Region *r, const ProcMap *m)
 {
-    if (!(r->flags & PF_R))
+    bool all = !r->is_file;
+
+    if (!(r->flags & PF_R) || m->no_dump)
         return 0;
-    if (!r->is_file || was_written(c, r))
+    if (m->rights[3] == 's')
+        all = g_str_has_suffix(r->name, " (deleted)");
+    else if (!all)
+        all = was_written(c, r);
+    if (all)
         return r->end - r->start;
-    return r->offset == 0 ? PAGE_SIZE : 0;
+    return r->offset == 0 && m->rights[3] == 'p' ? PAGE_SIZE : 0;
 }
 
 static void add_region(const ProcMap *m, void *ctx)
@@ -90,7 +96,7 @@ static void add_region(const ProcMap *m, void *ctx)
 
     r.flags = (m->rights[0] == 'r' ? PF_R : 0) | (m->rights[1] == 'w' ? PF_W : 0) |
               (m->rights[2] == 'x' ? PF_X : 0);
-    r.dumped = bytes_dumped(c, &r);
+    r.dumped = bytes_dumped(c, &r, m);
     g_array_append_val(c->regions, r);
 }
 

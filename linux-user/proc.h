@@ -39,6 +39,7 @@ typedef struct ProcMap {
     u64 start, end, offset;
     char rights[5]; /* as in maps */
     bool is_file;
+    bool no_dump;     /* MADV_DONTDUMP; proc_each_map only */
     const char *name; /* of the file, or [stack]...; not NULL */
 } ProcMap;
 

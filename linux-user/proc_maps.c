@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "proc.h"
 
 /* A line of the host's. */
@@ -166,17 +167,34 @@ typedef struct Each {
     void *ctx;
 } Each;
 
+/* Has the line of smaps this flag? */
+static bool has_flag(const Maps *m, const char *flag)
+{
+    for (guint i = 0; i < m->more->len; i++)
+        if (!strncmp(m->more->pdata[i], "VmFlags:", 8))
+            return strstr(m->more->pdata[i], flag) != NULL;
+    return false;
+}
+
 static void visit_parts(Maps *m, void *ctx)
 {
     const Each *each = ctx;
+    bool no_dump = has_flag(m, " dd");
 
-    for (guint i = 0; i < m->parts->len; i++)
-        each->visit(&g_array_index(m->parts, ProcMap, i), each->ctx);
+    for (guint i = 0; i < m->parts->len; i++) {
+        ProcMap *part = &g_array_index(m->parts, ProcMap, i);
+
+        part->no_dump = no_dump;
+        each->visit(part, each->ctx);
+    }
 }
 
 void proc_each_map(const ProcView *v, const ProcFile *f, ProcVisit *visit, void *ctx)
 {
-    each_line(v, f, "maps", visit_parts, &(Each){visit, ctx});
+    char path[PATH_MAX];
+    bool has_smaps = access(proc_beside(f, "smaps", path), R_OK) == 0;
+
+    each_line(v, f, has_smaps ? "smaps" : "maps", visit_parts, &(Each){visit, ctx});
 }
 
 /* ---- smaps ---- */

@@ -22,6 +22,7 @@ struct Node {
 struct Node nodes[2] = {{11, "first", &nodes[1]}, {22, "second", NULL}};
 volatile unsigned long counter, waits, stop_here;
 double ratio = 0.625;
+static char *shared, *hidden; /* with other processes; MADV_DONTDUMP */
 static int ends[2];
 
 static void *count(void *arg)
@@ -54,6 +55,14 @@ static void limit(rlim_t bytes)
     setrlimit(RLIMIT_CORE, &r);
 }
 
+static char *pages_new(int flags, char c)
+{
+    char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+
+    p[5000] = c;
+    return p;
+}
+
 static void crash(const struct Node *node, int depth)
 {
     char *heap = malloc(100);
@@ -77,6 +86,9 @@ int main(int argc, char **argv)
     pthread_t a, b;
 
     lazy[1ul << 31] = 'z';
+    shared = pages_new(MAP_SHARED, 's');
+    hidden = pages_new(MAP_PRIVATE, 'h');
+    madvise(hidden, 8192, MADV_DONTDUMP);
     if (pipe(ends) || pthread_create(&a, NULL, count, NULL) ||
         pthread_create(&b, NULL, wait_for_input, NULL))
         return 1;
