@@ -156,7 +156,8 @@ static void decoy_child(const Decoy *d)
     u64 all = ~0ull;
 
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
-    host_syscall(SYS_close_range, 0, d->pidfd - 1, 0); /* readers wait for the end */
+    if (d->pidfd > 0) /* readers wait for the end */
+        host_syscall(SYS_close_range, 0, d->pidfd - 1, 0);
     host_syscall(SYS_close_range, d->pidfd + 1, ~0u, 0);
     host_syscall(SYS_poll, &death, 1, 60 * 1000);
     host_syscall(SYS_unlink, d->name);
@@ -195,6 +196,7 @@ static void report_in_status(const Task *t, int sig)
 {
     g_autofree char *pattern = kernel_pattern();
     Decoy d = {0};
+    i64 child;
 
     if (!pattern || strchr(pattern, '/') || t->vfork_child || !allow_page() ||
         !decoy_begin(&d)) {
@@ -202,8 +204,13 @@ static void report_in_status(const Task *t, int sig)
         return;
     }
     d.name = core_name(t, sig, pattern);
-    if (host_syscall(SYS_clone, 0, 0, NULL, NULL, 0) == 0)
+    child = host_syscall(SYS_clone, 0, 0, NULL, NULL, 0);
+    if (child == 0)
         decoy_child(&d);
+    if (child < 0) { /* nobody would take it away */
+        rmdir(d.dir);
+        forbid();
+    }
 }
 
 /* ---- dying ---- */

@@ -355,13 +355,15 @@ bool core_write(Task *t, const siginfo_t *info, const char *name, u64 limit)
               .regions = g_array_new(false, false, sizeof(Region)),
               .threads = g_ptr_array_new(),
               .notes = g_byte_array_new(),
+              .fd = -1,
+              .pagemap = -1,
               .limit = limit};
     ProcFile f;
     ProcView v;
     bool good = false;
 
-    if (core_open(&c, name) && proc_find(AT_FDCWD, "/proc/self/maps", &f) &&
-        proc_view(t, &f, &v)) {
+    if (proc_find(AT_FDCWD, "/proc/self/maps", &f) && proc_view(t, &f, &v) &&
+        core_open(&c, name)) {
         g_array_set_clear_func(c.regions, region_clear);
         g_ptr_array_add(c.threads, t);
         proc_each_map(&v, &f, add_region,
