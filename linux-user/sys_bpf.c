@@ -115,7 +115,7 @@ i64 sys_bpf(Task *t, u64 op, u64 addr, u64 size)
 
         memcpy((u8 *)&host + from, (u8 *)&attr + from, sizeof(u64));
     }
-    if (!guest_write(t, addr, &host, used))
+    if (memcmp(&host, &attr, used) != 0 && !guest_write(t, addr, &host, used))
         return -EFAULT;
     return r;
 }

@@ -92,12 +92,19 @@ int main(void)
                            .value_size = 4,
                            .max_entries = 1};
     u8 longer[sizeof attr + 8] = {0};
+    static const union bpf_attr constant = {.map_type = BPF_MAP_TYPE_ARRAY,
+                                            .key_size = 4,
+                                            .value_size = 4,
+                                            .max_entries = 1};
     long fd = bpf(BPF_MAP_CREATE, &attr);
 
     CHECK_ERR(syscall(SYS_bpf, BPF_MAP_CREATE, BAD, sizeof attr), EFAULT);
     if (fd < 0) {
         CHECK(errno == EPERM || errno == EFAULT || errno == ENOSYS);
     } else {
+        close((int)fd);
+        fd = bpf(BPF_MAP_CREATE, (union bpf_attr *)&constant); /* only read */
+        CHECK(fd >= 0);
         close((int)fd);
         check_map();
         check_program();
