@@ -5,7 +5,6 @@
  * C make programs nobody may read and setuid programs work, F keeps us open, so that
  * we need not be inside the chroot or container.
  */
-#include <ctype.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -84,7 +83,8 @@ static int parse_hex(const char *text, u8 *out, int most)
 {
     int n = 0;
 
-    for (; isxdigit(text[0]) && isxdigit(text[1]) && n < most; text += 2)
+    for (; g_ascii_isxdigit(text[0]) && g_ascii_isxdigit(text[1]) && n < most;
+         text += 2)
         out[n++] =
             (u8)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
     return *text && *text != '\n' ? -1 : n;
@@ -96,7 +96,7 @@ static bool entry_matches(const Entry *e, const Abi *abi)
     u8 magic[MAGIC], mask[MAGIC];
 
     guest_magic(abi, magic, mask);
-    if (!e->n || e->offset + e->n > MAGIC)
+    if (!e->n || e->offset > MAGIC - e->n)
         return false;
     for (int i = 0; i < e->n; i++)
         if ((e->magic[i] ^ magic[e->offset + i]) & e->mask[i] & mask[e->offset + i])
@@ -317,9 +317,11 @@ static int install(const Abi *abi, const char *name)
 
     if (!mount_check(true) || !is_enabled() || !own_path(path) || others_complain(abi))
         return 1;
+    if (!make_rule(abi, name, path, rule))
+        return 1;
     if (entry_read(name, &e) && !write_file(name, "-1")) /* it has an older file open */
         return 1;
-    if (!make_rule(abi, name, path, rule) || !write_file("register", rule))
+    if (!write_file("register", rule))
         return 1;
     dynamic_check(path);
     printf("%s starts %s programs from now on\n", path, abi->guest);
