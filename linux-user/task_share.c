@@ -94,6 +94,7 @@ static void *keeper_main(void *arg)
         task_free(s->task);
         set_state(s, FAILED);
     } else {
+        set_state(s, RUNS); /* it may have been killed before it could say so */
         free_child(s);
     }
     free(s->stack);
