@@ -57,7 +57,8 @@ u64 mem_mmap_hint(const Process *p, u64 addr, u64 len, int prot, int flags, int 
                   u64 offset)
 {
     if (addr || offset || fd < 0 || (prot & PROT_WRITE) ||
-        (flags & (MAP_TYPE | MAP_ANONYMOUS | MAP_FIXED)) != MAP_PRIVATE ||
+        (flags & (MAP_TYPE | MAP_ANONYMOUS | MAP_FIXED | MAP_FIXED_NOREPLACE)) !=
+            MAP_PRIVATE ||
         !cache_keeps(p->cache) || !is_elf(fd))
         return addr;
     return mem_home(p, fd, len);

@@ -90,6 +90,7 @@ static void check_protection(void)
 static void check_where(void)
 {
     char *p = map(8, PROT_NONE), *q;
+    int fd;
 
     munmap(p, 8 * PAGE);
     q = mmap(p, PAGE, RW, ANON, -1, 0);
@@ -109,6 +110,10 @@ static void check_where(void)
     CHECK_ERR(mmap((void *)-PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0), ENOMEM);
     CHECK_ERR(munmap((void *)-PAGE, PAGE), EINVAL);
     CHECK_ERR(munmap(p, -PAGE), EINVAL);
+    fd = open("/proc/self/exe", O_RDONLY);
+    q = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0);
+    CHECK(q == NULL || q == MAP_FAILED); /* there or nowhere */
+    close(fd);
     q = mmap((void *)-PAGE, PAGE, RW, ANON, -1, 0);
     CHECK(q != MAP_FAILED);
     munmap(q, PAGE);
