@@ -260,10 +260,15 @@ static Tb *step_block(Cache *c, Env *env)
 static void fill_jump_cache(Cache *c, Env *env, const Tb *tb)
 {
     JumpSlot *slot = &env->jump_cache[jump_slot(tb->pc)];
+    const u8 *host = c->exec + tb->code;
 
-    if (!may_chain(c))
+    if (!may_chain(c) || (slot->pc == (tb->pc ^ env->jump_tag) && slot->host == host))
         return;
-    slot->host = c->exec + tb->code;
+    if (UNLIKELY(env->thread->sparing)) {
+        env->thread->sparing--;
+        return;
+    }
+    slot->host = host;
     __atomic_store_n(&slot->pc, tb->pc ^ env->jump_tag, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&tb->state, __ATOMIC_SEQ_CST) != TB_ALIVE)
         slot->pc = JUMP_EMPTY;

@@ -109,6 +109,7 @@ void exec_fork_child(Cache *c, Env *env)
     lock_renew(&c->pages_lock);
     c->threads = NULL;
     exec_list_add(c, env->thread);
+    env->thread->sparing = SPARED;
     if (c->teach)
         munmap(c->teach, sizeof *c->teach);
     c->teach = c->learn;

@@ -60,6 +60,7 @@ enum {
     CODE_LEAST = 256 << 10,
     CODE_MARGIN = 64 << 10, /* no block is begun closer to the end */
     LESSON = 1023,          /* blocks that children can tell of between two forks */
+    SPARED = 32,            /* look-ups: the copy of a page costs as much as fifteen */
     OWN_LITTLE = 16 << 10,  /* a child's new code is not faulted in ahead before that */
     WISHES_LEAST = 200,     /* writes put off before frozen code is copied... */
     WISHES_BYTES = 256,     /* and one more for each so many bytes of it */
@@ -86,6 +87,7 @@ struct Thread {
     struct ExplainThread *explain; /* NULL: no -explain */
     u64 *tallies; /* with it: two a Tb (runs, rounds of its loop), one a TbExit */
     u32 looks;    /* block whose loop is to be looked up ahead; 0: none */
+    u32 sparing;  /* look-ups of a new child that are not worth the copy of a page */
     u64 step_pc;  /* run one instruction from here, off the record; -1: no */
     u64 entries, lookups, misses, inside_ns, born;
 };
