@@ -76,7 +76,6 @@ static void make_cache(Process *p, CacheOptions *c)
 
 static void process_init(Process *p, const Abi *abi, int argc, char **argv)
 {
-    static Memory memory;
     CacheOptions c;
 
     p->abi = abi;
@@ -93,10 +92,9 @@ static void process_init(Process *p, const Abi *abi, int argc, char **argv)
     p->program = p->options.program;
     p->filename = p->options.filename ? p->options.filename : p->program;
     p->argv = guest_argv(&p->options);
-    p->mem = &memory;
     if (!mem_init(p->mem, &p->options))
         fatal(1, "cannot reserve guest memory: %s", strerror(errno));
-    p->symbols = symbols_new(p->mem, p->options.prefix);
+    p->symbols = symbols_new(p->mem, p->options.prefix, &p->symbols_lock);
     log_set_namer(symbols_in_filter, p->symbols);
     saved_options(&c, &p->options);
     c.symbol = symbols_name;
@@ -131,27 +129,33 @@ __attribute__((constructor(101))) static void slices_off(void)
 
 int main(int argc, char **argv, char **environ)
 {
-    static Process process;
+    /* In one page: each fork writes to its locks, and so copies it. */
+    static _Alignas(PAGE_SIZE) struct {
+        Process process;
+        Memory memory;
+    } whole;
     static u8 altstack[SIGNAL_ALTSTACK];
+    Process *p = &whole.process;
     Env *env;
     Task *t;
 
-    process_init(&process, &abi_riscv64, argc, argv);
-    env = env_new(process.cache);
-    t = env ? task_new(&process, env) : NULL;
+    p->mem = &whole.memory;
+    process_init(p, &abi_riscv64, argc, argv);
+    env = env_new(p->cache);
+    t = env ? task_new(p, env) : NULL;
     if (!t)
         fatal(1, "out of memory");
     t->tid = getpid();
     t->mask = inherited_mask();
-    if (process.options.seccomp)
-        seccomp_adopt(t, process.options.seccomp);
-    elf_exec(t, options_env(&process.options, environ));
-    if (!process.image.interp_base) /* all its code is there */
-        symbols_check_filter(process.symbols);
+    if (p->options.seccomp)
+        seccomp_adopt(t, p->options.seccomp);
+    elf_exec(t, options_env(&p->options, environ));
+    if (!p->image.interp_base) /* all its code is there */
+        symbols_check_filter(p->symbols);
     exec_thread_begin(env);
     signal_thread_begin(t, altstack);
     gdb_start(t);
-    ptrace_begin(t, process.options.ptrace);
+    ptrace_begin(t, p->options.ptrace);
     cpu_loop(t);
     task_leave(t);
     return 0;

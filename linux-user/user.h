@@ -190,7 +190,8 @@ typedef struct Symbol {
 /* True: go on. */
 typedef bool (*SymbolVisit)(void *ctx, const Symbol *symbol);
 
-Symbols *symbols_new(const Memory *m, const char *prefix);
+/* lock is the caller's, for good. */
+Symbols *symbols_new(const Memory *m, const char *prefix, pthread_mutex_t *lock);
 /* What code is at addr?  False: none of a file. */
 bool symbols_find(Symbols *s, u64 addr, Symbol *out);
 /* The same for CacheOptions.symbol. */
@@ -347,7 +348,7 @@ struct Process {
     ExplainFile *explain; /* NULL: no -explain */
     SigAction actions[SIGNALS + 1];
     u64 actions_known; /* bit of a signal: actions[] is valid, else ask the host */
-    pthread_mutex_t signal_lock;
+    pthread_mutex_t signal_lock, symbols_lock;
     _Atomic u32 n_tasks;
     Gdb *gdb;                   /* NULL: without a debugger's stub */
     bool signals_watched;       /* a debugger wants to know of all that would end it */

@@ -101,11 +101,12 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
 
 Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
 {
-    Cache *c = calloc(1, sizeof *c);
+    Cache *c = aligned_alloc(PAGE_SIZE, align_up(sizeof *c, PAGE_SIZE));
     bool ok;
 
     if (!c)
         return NULL;
+    memset(c, 0, sizeof *c);
     c->options = *options;
     if (!c->options.hot)
         c->options.hot = HOT_DEFAULT;

@@ -141,9 +141,8 @@ struct Cache {
     _Atomic u32 *hash;
     Plan *plans; /* 0: the guest's default */
     u32 n_plans;
-    u16 plan_hash[1 << PLAN_BITS]; /* 0: none */
-    GHashTable *pages;             /* guest page number -> first PageRef */
-    u64 last_page;                 /* the one added to last, and its first PageRef */
+    GHashTable *pages; /* guest page number -> first PageRef */
+    u64 last_page;     /* the one added to last, and its first PageRef */
     u32 last_ref;
     GHashTable *heat; /* guest page number -> writes to its code */
 
@@ -158,10 +157,12 @@ struct Cache {
     _Atomic u64 last_id;
     Ir *ir;
     EmitTask *task;
-    Thread *reader;               /* reads guest code; a fault of it goes to ... */
-    sigjmp_buf unreadable;        /* ... here */
-    u64 pages_read[2 * IR_INSNS]; /* of the block at hand */
-    Source source;                /* the block at hand's ... */
+    /* All before this is in one page, which each fork copies. */
+    u16 plan_hash[1 << PLAN_BITS]; /* 0: none */
+    Thread *reader;                /* reads guest code; a fault of it goes to ... */
+    sigjmp_buf unreadable;         /* ... here */
+    u64 pages_read[2 * IR_INSNS];  /* of the block at hand */
+    Source source;                 /* the block at hand's ... */
     /* ... or a copy of it, when its page may be written meanwhile. */
     Space still;
     u8 still_bytes[HOT_MAX_BYTES + sizeof(u64)]; /* dis_fetch looks ahead */
