@@ -212,7 +212,7 @@ i64 mem_place(const Memory *m, u64 addr, u64 len, int flags)
             return -EPERM;
         if ((flags & MAP_FIXED_NOREPLACE) && extents_touch(&m->map, addr, addr + len))
             return -EEXIST;
-        return (i64)addr;
+        return mem_sealed(m, addr, len) ? -EPERM : (i64)addr;
     }
     addr = addr > m->space.size ? 0 : align_up(addr, PAGE_SIZE);
     if (addr >= m->low && space_contains(&m->space, addr, len) &&
@@ -269,7 +269,7 @@ i64 mem_munmap(Task *t, u64 addr, u64 len)
     if (r < 0)
         return r;
     pthread_mutex_lock(&m->lock);
-    r = mem_unmap(t->process, addr, len);
+    r = mem_sealed(m, addr, len) ? -EPERM : mem_unmap(t->process, addr, len);
     pthread_mutex_unlock(&m->lock);
     if (log_on(LOG_PAGE))
         log_printf("munmap 0x%llx-0x%llx\n", (long long)addr, (long long)(addr + len));
@@ -329,6 +329,8 @@ i64 mem_mprotect(Task *t, u64 addr, u64 len, int prot)
     }
     if (r == 0 && !extents_cover(&m->map, addr, addr + len))
         r = -ENOMEM;
+    if (r == 0 && mem_sealed(m, addr, len))
+        r = -EPERM;
     if (r == 0)
         r = protect(t->process, addr, len, prot);
     pthread_mutex_unlock(&m->lock);
@@ -354,6 +356,8 @@ i64 mem_brk(Task *t, u64 addr)
         r = -ENOMEM;
     else if (new > old)
         r = map(t->process, old, new - old, PROT_READ | PROT_WRITE, flags, -1, 0);
+    else if (mem_sealed(m, new, old - new))
+        r = -EPERM;
     else if (new < old)
         r = mem_unmap(t->process, new, old - new);
     if (r >= 0)
@@ -374,6 +378,31 @@ static void content_changes(Process *p, u64 addr, u64 len)
     cache_invalidate(p->cache, addr, len);
 }
 
+enum { GUARD_INSTALL = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13 */
+
+/* Would it undo what cannot be written? */
+static bool unseals(const Memory *m, u64 addr, u64 len, int advice)
+{
+    const u8 free = PAGE_WRITE | PAGE_SHARED;
+
+    switch (advice) {
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+    case MADV_FREE:
+    case MADV_REMOVE:
+    case MADV_DONTFORK:
+    case MADV_WIPEONFORK:
+    case GUARD_INSTALL: break;
+    default: return false;
+    }
+    for (Extent part; extents_next(&m->sealed, addr, addr + len, &part);
+         addr = part.end)
+        for (u64 at = part.start; at < part.end; at += PAGE_SIZE)
+            if (!(space_flags(&m->space, at) & free))
+                return true;
+    return false;
+}
+
 i64 mem_madvise(Task *t, u64 addr, u64 len, int advice)
 {
     Memory *m = t->process->mem;
@@ -383,6 +412,8 @@ i64 mem_madvise(Task *t, u64 addr, u64 len, int advice)
         return r;
     if (!mem_mapped(m, addr, len))
         return -ENOMEM;
+    if (unseals(m, addr, len, advice))
+        return -EPERM;
     /* A child of fork must find the whole window reserved. */
     if (advice == MADV_DONTFORK || advice == MADV_DOFORK)
         return 0;
@@ -402,6 +433,8 @@ i64 mem_remap_file(Task *t, u64 addr, u64 len, u64 offset, int flags)
     r = page_range(m, addr, &len, -EINVAL);
     if (r < 0 || len == 0 || !mem_mapped(m, addr, len))
         return -EINVAL;
+    if (mem_sealed(m, addr, len))
+        return -EPERM;
     content_changes(t->process, addr, len);
     return host_syscall(SYS_remap_file_pages, mem_host(m, addr), len, 0, offset, flags);
 }
@@ -432,6 +465,24 @@ i64 mem_mincore(Task *t, u64 addr, u64 len, u64 vec)
     if (!mem_mapped(m, addr, len))
         return -ENOMEM;
     return host(mincore(mem_host(m, addr), len, out));
+}
+
+i64 mem_seal(Task *t, u64 addr, u64 len, u64 flags)
+{
+    Memory *m = t->process->mem;
+    i64 r;
+
+    if (flags || len > align_up(len, PAGE_SIZE) || addr + len < addr)
+        return -EINVAL;
+    r = page_range(m, addr, &len, -ENOMEM);
+    if (r < 0 || len == 0)
+        return r;
+    pthread_mutex_lock(&m->lock);
+    if (!extents_cover(&m->map, addr, addr + len) ||
+        !extents_add(&m->sealed, addr, addr + len))
+        r = -ENOMEM;
+    pthread_mutex_unlock(&m->lock);
+    return r;
 }
 
 i64 mem_mlock(Task *t, u64 addr, u64 len, int flags)

@@ -12,6 +12,12 @@ static inline void *mem_host(const Memory *m, u64 addr)
 
 /* Page flags for PROT_* bits. */
 u8 mem_flags(int prot, bool shared);
+/* Has mseal been here?  Nothing of it is the host's: pages with translated code change
+ * their protection. */
+static inline bool mem_sealed(const Memory *m, u64 addr, u64 len)
+{
+    return extents_touch(&m->sealed, addr, addr + len);
+}
 /* Where mmap shall put len bytes: the address or -errno. */
 i64 mem_place(const Memory *m, u64 addr, u64 len, int flags);
 /* Puts the inaccessible reservation at a range; 0 or -errno. */

@@ -103,6 +103,8 @@ static i64 remap(Process *p, Move *v)
 
     if (!extents_cover(&m->map, v->from, v->old_len ? end : v->from + PAGE_SIZE))
         return -EFAULT;
+    if (mem_sealed(m, v->from, v->old_len ? v->old_len : PAGE_SIZE))
+        return -EPERM;
     if (!must_move && v->old_len > 0 && v->new_len <= v->old_len) {
         r = v->new_len < v->old_len ? mem_unmap(p, new_end, v->old_len - v->new_len)
                                     : 0;

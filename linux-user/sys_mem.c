@@ -48,6 +48,11 @@ i64 sys_mincore(Task *t, u64 addr, u64 len, u64 vec)
     return mem_mincore(t, addr, len, vec);
 }
 
+i64 sys_mseal(Task *t, u64 addr, u64 len, u64 flags)
+{
+    return mem_seal(t, addr, len, flags);
+}
+
 i64 sys_mlock(Task *t, u64 addr, u64 len) { return mem_mlock(t, addr, len, 0); }
 
 i64 sys_munlock(Task *t, u64 addr, u64 len) { return mem_munlock(t, addr, len); }

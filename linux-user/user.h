@@ -125,6 +125,7 @@ typedef struct Memory {
     Space space;
     pthread_mutex_t lock; /* maps change one at a time */
     Extents map;
+    Extents sealed;      /* by mseal */
     Extents flagged;     /* where page flags may be other than 0: all but PROT_NONE */
     struct _GArray *shm; /* of Extent: shmat's; NULL: never any */
     u64 low;             /* first address for mmap (vm.mmap_min_addr) */
@@ -167,6 +168,7 @@ i64 mem_madvise(Task *t, u64 addr, u64 len, int advice);
 i64 mem_remap_file(Task *t, u64 addr, u64 len, u64 offset, int flags);
 i64 mem_msync(Task *t, u64 addr, u64 len, int flags);
 i64 mem_mincore(Task *t, u64 addr, u64 len, u64 vec);
+i64 mem_seal(Task *t, u64 addr, u64 len, u64 flags);
 i64 mem_mlock(Task *t, u64 addr, u64 len, int flags); /* flags as mlock2 */
 i64 mem_munlock(Task *t, u64 addr, u64 len);
 i64 mem_shmat(Task *t, int id, u64 addr, int flags);
