@@ -116,7 +116,7 @@ PtraceSlot *ptrace_slot_new(Task *t, i32 tid)
 
 PtraceSlot *ptrace_next(u32 *i, i32 pid)
 {
-    for (; *i < ptrace_board.n; ++*i) {
+    for (; *i < MIN(ptrace_board.n, (u32)TRACEE_SLOTS); ++*i) {
         PtraceSlot *s = &ptrace_board.slot[*i];
 
         if (s->tid && s->pid == pid)
@@ -250,7 +250,7 @@ static void drop_written(Process *p)
     }
 }
 
-enum { CHECK_NS = 250 * 1000 * 1000 };
+enum { CHECK_NS = 250 * 1000 * 1000, STRANGER_CHECKS = 20 };
 
 /* The next kick, or another signal of the set; 0: none in a while. */
 static int next_kick(Task *t, u64 set, siginfo_t *info)
@@ -285,6 +285,7 @@ static PtraceOrder await_order(Task *t)
 {
     PtraceSlot *s = t->ptrace;
     siginfo_t info;
+    u32 unseen = 0;
 
     for (;;) {
         bool listens = s->order.command == TRACEE_LISTEN;
@@ -302,8 +303,11 @@ static PtraceOrder await_order(Task *t)
             continue;
         if (!ptrace_tracer_lives(s))
             return (PtraceOrder){.command = TRACEE_DETACH};
-        if (s->seen != s->serial)
-            ptrace_tell(s, TRACEE_TELL_SIGCHLD); /* the first met another's */
+        if (s->seen == s->serial)
+            continue;
+        if (t->process->tracer->stranger && ++unseen > STRANGER_CHECKS)
+            fatal(1, "-ptrace: process %d is no tracer", s->tracer);
+        ptrace_tell(s, TRACEE_TELL_SIGCHLD); /* the first met another's */
     }
 }
 

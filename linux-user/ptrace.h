@@ -172,14 +172,19 @@ struct Tracer {
     _Atomic u32 soon;              /* somebody has told something, or is about to end */
     _Atomic u32 writes_seen;       /* of our own board */
     bool mem_files;                /* the guest has opened /proc/PID/mem */
+    bool stranger;                 /* our own tracer is one that we may not look at */
     _Atomic i32 waiters[TRACEE_WAITERS]; /* tids of threads in wait4; 0: empty */
 };
 
 bool board_read(i32 tid, u64 from, void *to, size_t len);
 bool board_write(i32 tid, u64 to, const void *from, size_t len);
+/* Is there such a thread, and its memory ours to read? */
+bool board_may_look(i32 tid);
 /* The thread's slot; 0, -ESRCH, -EPERM (also: no guest's), -EAGAIN (its process is not
  * ready yet), -ENOENT (the thread is not, or is one of ours). */
 i64 board_find(i32 tid, Tracee *out);
+/* The same when a process may have just begun, or called execve: 0, -ESRCH, -EPERM. */
+i64 board_await(i32 tid, Tracee *out);
 /* The fields before set[], or all of it. */
 bool tracee_read(Tracee *e, PtraceSlot *out, bool all);
 #define TRACEE_PUT(e, field, value)                                         \

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include "ptrace.h"
 
 extern const char __executable_start; /* the linker's */
@@ -38,6 +39,8 @@ static i64 probe(i32 tid)
 
     return r == -EFAULT ? 0 : r;
 }
+
+bool board_may_look(i32 tid) { return probe(tid) == 0; }
 
 /* ---- finding a board ---- */
 
@@ -76,6 +79,14 @@ static u64 program_start(i32 tid)
     return start;
 }
 
+/* Is it a thread of that process?  The board is another's to fill. */
+static bool is_thread_of(i32 tid, i32 pid)
+{
+    i64 r = pid > 0 ? host_syscall(SYS_tgkill, pid, tid, 0) : -ESRCH;
+
+    return r == 0 || r == -EPERM;
+}
+
 static i64 find_slot(Tracee *e, u32 n)
 {
     for (u32 i = 0; i < MIN(n, (u32)TRACEE_SLOTS); i++) {
@@ -84,7 +95,7 @@ static i64 find_slot(Tracee *e, u32 n)
 
         if (!board_read(e->tid, at, tid_pid, sizeof tid_pid))
             return -EAGAIN;
-        if (tid_pid[0] != e->tid)
+        if (tid_pid[0] != e->tid || !is_thread_of(e->tid, tid_pid[1]))
             continue;
         e->slot = at;
         e->pid = tid_pid[1];
@@ -115,6 +126,20 @@ i64 board_find(i32 tid, Tracee *out)
     out->size = head.size;
     out->map = head.map;
     return find_slot(out, head.n);
+}
+
+enum { TRIES = 2000 };
+
+i64 board_await(i32 tid, Tracee *out)
+{
+    const struct timespec ms = {.tv_nsec = 1000 * 1000};
+    i64 r = board_find(tid, out);
+
+    for (int i = 1; (r == -EAGAIN || r == -ENOENT) && i < TRIES; i++) {
+        host_syscall(SYS_nanosleep, &ms, NULL);
+        r = board_find(tid, out);
+    }
+    return r == -EAGAIN || r == -ENOENT ? -EPERM : r;
 }
 
 /* ---- the list ---- */

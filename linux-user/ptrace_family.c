@@ -170,21 +170,56 @@ static void stop_after_exec(Task *t, i32 former)
     signal_enqueue(t, SIGTRAP, &info);
 }
 
-/* Becomes the tracee that execve was called by; returns the tid it had. */
+typedef struct Heritage {
+    i32 tracer, tracer_tid, former;
+    u32 seized, options, mode, serial, nr;
+} Heritage;
+
+static bool heritage_parse(Heritage *h, const char *text)
+{
+    int end = 0;
+
+    return sscanf(text, "%d.%d.%u.%u.%u.%u.%d.%u%n", &h->tracer, &h->tracer_tid,
+                  &h->seized, &h->options, &h->mode, &h->serial, &h->former, &h->nr,
+                  &end) == 8 &&
+           text[end] == 0 && h->tracer > 0 && h->tracer != getpid() &&
+           h->tracer_tid > 0 && h->former > 0 && h->seized <= 1 &&
+           !(h->options & ~(u32)PTRACE_O_MASK) && h->mode <= TRACEE_DETACH;
+}
+
+/* Is the tracer still there?  One that we may not look at is taken at its word. */
+static bool tracer_is_there(Process *p, const Heritage *h)
+{
+    Tracee tracer;
+    i64 r = board_await(h->tracer_tid, &tracer);
+
+    if (r == -ESRCH)
+        return false;
+    p->tracer->stranger = r < 0 && !board_may_look(h->tracer_tid);
+    if (!p->tracer->stranger && (r < 0 || tracer.pid != h->tracer))
+        fatal(1, "-ptrace: process %d is no tracer", h->tracer);
+    return true;
+}
+
+/* Becomes the tracee that execve was called by; returns the tid it had, 0: not traced
+ * any more. */
 static i32 go_on(Task *t, const char *text)
 {
     PtraceSlot *s = t->ptrace;
-    i32 tracer, former;
-    u32 nr, serial;
+    Heritage h;
 
-    if (sscanf(text, "%d.%d.%u.%u.%u.%u.%d.%u", &tracer, &s->tracer_tid, &s->seized,
-               &s->options, &s->mode, &serial, &former, &nr) != 8 ||
-        tracer <= 0)
+    if (!heritage_parse(&h, text))
         fatal(1, "-ptrace %s: not what another tessera left", text);
-    s->serial = serial;
-    s->tracer = tracer;
-    t->sys.nr = nr;
-    return former;
+    if (!tracer_is_there(t->process, &h))
+        return 0;
+    s->tracer_tid = h.tracer_tid;
+    s->seized = h.seized;
+    s->options = h.options;
+    s->mode = h.mode;
+    s->serial = h.serial;
+    s->tracer = h.tracer;
+    t->sys.nr = h.nr;
+    return h.former;
 }
 
 void ptrace_begin(Task *t, const char *heritage)

@@ -3,7 +3,6 @@
 #include <elf.h>
 #include <linux/audit.h>
 #include <string.h>
-#include <time.h>
 #include "sys.h"
 #include "ptrace.h"
 
@@ -32,23 +31,9 @@ static i64 trace_me(Task *t)
     s->tracer_tid = parent.tid;
     s->mode = TRACEE_CONT;
     s->tracer = parent.pid;
+    ptrace_tell(s, TRACEE_TELL); /* it may not let itself be told later: setuid */
     ptrace_adopt(t);
     return 0;
-}
-
-enum { TRIES = 2000 };
-
-/* A process that has just begun, or called execve, is not ready yet. */
-static i64 find_patiently(i32 tid, Tracee *e)
-{
-    const struct timespec ms = {.tv_nsec = 1000 * 1000};
-    i64 r = board_find(tid, e);
-
-    for (int i = 1; (r == -EAGAIN || r == -ENOENT) && i < TRIES; i++) {
-        host_syscall(SYS_nanosleep, &ms, NULL);
-        r = board_find(tid, e);
-    }
-    return r == -EAGAIN || r == -ENOENT ? -EPERM : r;
 }
 
 static i64 check_options(u64 options)
@@ -81,7 +66,7 @@ static i64 attach(Task *t, i32 tid, bool seize, u64 addr, u64 options)
 
     if (seize && (addr != 0 || check_options(options) < 0))
         return -EIO;
-    error = find_patiently(tid, &e);
+    error = board_await(tid, &e);
     if (error < 0)
         return error;
     if (e.pid == self || !tracee_read(&e, &slot, false) || ptrace_tracer_lives(&slot))

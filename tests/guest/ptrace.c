@@ -684,6 +684,36 @@ static void wait_ids(void)
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* Its signals do not reach us any more. */
+static void become_nobody(void)
+{
+    CHECK_EQ(syscall(SYS_setuid, 65534), 0);
+    raise(SIGUSR1);
+    _exit(7);
+}
+
+static void changes_user(void)
+{
+    pid_t pid;
+
+    if (geteuid() != 0)
+        return;
+    pid = traced_child(become_nobody, 0);
+    resume(PTRACE_CONT, pid, 0);
+    CHECK_EQ(wait_for(pid), stopped(SIGUSR1, 0));
+    resume(PTRACE_CONT, pid, 0);
+    CHECK_EQ(wait_for(pid), 7 << 8);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        trace(PTRACE_TRACEME, 0, 0, 0);
+        become_nobody();
+    }
+    CHECK_EQ(wait_for(pid), stopped(SIGUSR1, 0));
+    resume(PTRACE_CONT, pid, 0);
+    CHECK_EQ(wait_for(pid), 7 << 8);
+}
+
 static void bad_requests(void)
 {
     pid_t pid = traced_child(sleep_long, 0);
@@ -730,6 +760,7 @@ int main(int argc, char **argv)
     killed_while_traced();
     ends_of_threads();
     wait_ids();
+    changes_user();
     bad_requests();
     return check_done("ptrace");
 }
