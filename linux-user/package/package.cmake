@@ -38,6 +38,9 @@ install(FILES ${package}/completion.bash RENAME tessera-riscv64
 install(FILES ${package}/completion.bash RENAME tessera-system-riscv64
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
+install(FILES ${package}/completion.zsh RENAME _tessera
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
+
 configure_file(${package}/changelog ${made}/changelog)
 add_custom_command(OUTPUT ${made}/changelog.gz
   COMMAND gzip -9nkf ${made}/changelog DEPENDS ${made}/changelog VERBATIM)
