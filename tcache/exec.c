@@ -231,8 +231,10 @@ static Tb *find_block(Cache *c, Env *env, u32 from)
     if (epoch != c->epoch || made != c->n_tbs || tb || second)
         tb = look_up(c, key, second);
     epoch = c->epoch;
-    if (!tb && !(tb = saved_find(c, key))) {
-        tb = gen_or_flush(c, env, key);
+    if (!tb) {
+        tb = saved_find(c, key);
+        if (!tb)
+            tb = gen_or_flush(c, env, key);
         fork_teach(c, key);
     }
     if (tb && from != NO_EXIT && epoch == c->epoch && may_chain(c) &&
