@@ -290,7 +290,7 @@ static long clone_3(struct clone_args *a)
 /* A child with a number of our choice, where we may choose it. */
 static void test_set_tid(void)
 {
-    pid_t tid = getpid() + 1000 + getpid() % 977;
+    pid_t tid = 300 + getpid() / 2; /* below pid_max, where numbers start anew */
     struct clone_args a = {
         .exit_signal = SIGCHLD, .set_tid = (u64)&tid, .set_tid_size = 1};
     long pid = clone_3(&a);
