@@ -24,6 +24,7 @@ struct InterpCache {
     Space *space;
     u32 max_insns;
     bool system;
+    bool awaited;           /* pages may be: no more of them is read than is run */
     _Atomic u64 generation; /* threads drop their blocks when it has changed */
     _Atomic u64 map;        /* changes of the guest's map so far */
     _Atomic u64 blocks, guest_insns, bytes, translate_ns, links, flushes, invalidated;
@@ -110,7 +111,7 @@ static void make_still(InterpThread *t, u64 pc, Space *view)
 {
     u64 first = pc & PAGE_MASK;
 
-    for (u64 i = 0; i < (t->cache->system ? 1 : CODE_PAGES); i++)
+    for (u64 i = 0; i < (t->cache->system || t->cache->awaited ? 1 : CODE_PAGES); i++)
         if (space_check(view, first + i * PAGE_SIZE, PAGE_SIZE,
                         PAGE_MAPPED | PAGE_EXEC))
             memcpy(t->code + i * PAGE_SIZE, space_host(view, first + i * PAGE_SIZE),
@@ -149,18 +150,28 @@ static void count_block(InterpCache *c, const Ir *ir, u64 start)
     c->translate_ns += now_ns() - start;
 }
 
+/* How many instructions a block may have. */
+static u32 most_insns(const InterpThread *t, u64 pc)
+{
+    u32 most = t->cache->max_insns;
+
+    return t->cache->awaited ? MIN(most, (u32)((PAGE_SIZE - pc % PAGE_SIZE) / 4))
+                             : most;
+}
+
 /* Makes t->ir and what it was made from; reading that may fault.  *map: of when it
  * may be entered without a look at it; never, if so little could be read. */
 static void read_block(InterpThread *t, TbKey key, u8 **bytes, u32 *len, u64 *map)
 {
     bool system = t->cache->system, joined = system && t->source.joined;
-    bool step = t->step_pc == key.pc;
+    u32 most = most_insns(t, key.pc);
+    bool step = t->step_pc == key.pc || !most;
     Space view = system ? t->source.view : *t->cache->space;
 
     *map = atomic_load(&t->cache->map);
     if (!step && !joined)
         make_still(t, key.pc, &view);
-    make_ir(t, key, &view, step || joined ? 1 : t->cache->max_insns);
+    make_ir(t, key, &view, step || joined ? 1 : most);
     *len = step ? 0 : source_length(t->ir);
     *bytes = g_malloc(*len + 1);
     memcpy(*bytes, space_host(&view, key.pc), *len);
@@ -522,6 +533,16 @@ bool interp_host_fault(InterpThread *t, Env *env, int sig, siginfo_t *info,
     return true;
 }
 
+void interp_leave_access(InterpThread *t, Env *env, ucontext_t *context)
+{
+    if (!t->inside || t->cache->system)
+        return;
+    if (t->run.at)
+        env->pc = t->run.at->pc;
+    env->trap.kind = TRAP_NONE;
+    redirect(t, context);
+}
+
 /* ---- making and counting ---- */
 
 InterpCache *interp_cache_new(const CacheOptions *options, const Guest *guest,
@@ -539,6 +560,8 @@ InterpCache *interp_cache_new(const CacheOptions *options, const Guest *guest,
 }
 
 void interp_cache_map(InterpCache *c) { c->map++; }
+
+void interp_cache_pages_awaited(InterpCache *c) { c->awaited = true; }
 
 void interp_cache_flush(InterpCache *c)
 {

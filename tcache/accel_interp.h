@@ -20,6 +20,8 @@ void interp_cache_stats(InterpCache *c, CacheStats *s);
 /* The guest's map has changed, or any code may have: blocks look at both before they
  * are next entered. */
 void interp_cache_map(InterpCache *c);
+/* cache_pages_awaited. */
+void interp_cache_pages_awaited(InterpCache *c);
 /* Threads drop their blocks when they next look. */
 void interp_cache_flush(InterpCache *c);
 
@@ -33,5 +35,7 @@ _Noreturn void interp_fault(InterpThread *t, Env *env);
 TrapKind interp_run(InterpThread *t, Env *env);
 bool interp_host_fault(InterpThread *t, Env *env, int sig, siginfo_t *info,
                        ucontext_t *context);
+/* As exec_leave. */
+void interp_leave_access(InterpThread *t, Env *env, ucontext_t *context);
 
 #endif

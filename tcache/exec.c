@@ -16,7 +16,7 @@
 #include "saved.h"
 #include "stride.h"
 
-enum { NO_EXIT = 0xffffffff };
+enum { NO_EXIT = 0xffffffff, KICK_AFTER = 100 /* looks at a thread inside */ };
 
 void cache_each_env(Cache *c, void (*visit)(Env *env, void *ctx), void *ctx)
 {
@@ -75,6 +75,15 @@ void exec_lock(Cache *c, Thread *self)
 
 void exec_unlock(Cache *c, Thread *self) { lock_leave(&c->lock); }
 
+static void await_outside(const Cache *c, const Thread *t)
+{
+    for (u32 n = 0; atomic_load(&t->inside); n++) {
+        sched_yield();
+        if (UNLIKELY(c->lock.kick != NULL) && n >= KICK_AFTER)
+            exec_kick(c, t);
+    }
+}
+
 void exec_stop_others(Cache *c, Thread *self)
 {
     atomic_store(&c->stopping, 1);
@@ -82,8 +91,8 @@ void exec_stop_others(Cache *c, Thread *self)
         if (t != self)
             atomic_fetch_or(&t->env->request, REQUEST_STOP);
     for (Thread *t = c->threads; t; t = t->next)
-        while (t != self && atomic_load(&t->inside))
-            sched_yield();
+        if (t != self)
+            await_outside(c, t);
 }
 
 void exec_resume_others(Cache *c)
@@ -153,7 +162,7 @@ Tb *exec_gen(Cache *c, Env *env, TbKey key, GenKind kind, bool *faulted)
 }
 
 /* The block, or where it cannot be read whole its first instruction.  NULL: not even
- * that; env->trap says why. */
+ * that; env->trap says why (TRAP_NONE: see await_page). */
 static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
 {
     bool faulted;
@@ -163,7 +172,7 @@ static Tb *gen_or_flush(Cache *c, Env *env, TbKey key)
         exec_flush(c, env->thread);
         tb = exec_gen(c, env, key, GEN_BLOCK, &faulted);
     }
-    if (!tb && faulted && !(key.flags & KEY_STEP)) {
+    if (!tb && faulted && env->trap.kind != TRAP_NONE && !(key.flags & KEY_STEP)) {
         key.flags |= KEY_STEP;
         return gen_or_flush(c, env, key);
     }
@@ -460,6 +469,20 @@ static bool request_pending(Cache *c, Env *env)
     return true;
 }
 
+/* For a page of code that is still to be provided, without a lock: reads there. */
+static void await_page(Cache *c, Thread *t)
+{
+    sigjmp_buf back;
+
+    go_outside(t);
+    if (!__sigsetjmp(back, 0)) {
+        t->awaits = &back;
+        (void)*(const volatile u8 *)t->awaited;
+    }
+    t->awaits = NULL;
+    go_inside(c, t);
+}
+
 /* Perhaps before the block did a thing; its pc shows whether. */
 static bool left_early(u32 exit) { return exit >= EXIT_HOT && exit != EXIT_JUMP_MISS; }
 
@@ -498,8 +521,12 @@ TrapKind exec_run(Env *env)
             tb = UNLIKELY(t->step_pc == env->pc) ? step_block(c, env)
                                                  : find_block(c, env, from);
         t->step_pc = ~0ull;
-        if (UNLIKELY(!tb))
+        if (UNLIKELY(!tb) && env->trap.kind != TRAP_NONE)
             break;
+        if (UNLIKELY(!tb)) {
+            await_page(c, t);
+            continue;
+        }
         if (!tb->ahead)
             fill_jump_cache(c, env, tb);
         if (log_on(LOG_EXEC | LOG_CPU) && env->pc != logged)
@@ -622,16 +649,75 @@ _Noreturn static void stop_reading(Cache *reader, Env *env, int sig,
     siglongjmp(reader->unreadable, 1);
 }
 
+/* Where in the guest a host pc is. */
+typedef struct Site {
+    const Tb *tb;
+    const Plan *plan;
+    Canon due;
+    u32 begun;   /* instructions, as tb_pc_at */
+    bool helper; /* in C, called from there: registers are in Env */
+    Tb saved;
+} Site;
+
+/* Sets env->pc; false: in no block. */
+static bool find_site(Cache *c, Env *env, u64 rip, Site *s)
+{
+    u64 site = rip;
+    u32 at;
+
+    s->helper = !exec_in_code(c, rip) && env->call_site;
+    if (s->helper && env->mmu && env->mmu->site)
+        site = env->mmu->site + (u64)(uintptr_t)c->exec;
+    else if (s->helper)
+        site = env->call_site - 1;
+    else if (!exec_in_code(c, rip))
+        return false;
+    at = (u32)(site - (u64)(uintptr_t)c->exec);
+    s->plan = NULL;
+    s->tb = UNLIKELY(saved_at(c, at)) ? saved_tb_at(c, at, &s->saved, &s->plan)
+                                      : tb_at(c, at);
+    if (!s->tb)
+        return false;
+    s->begun = tb_pc_at(c, s->tb, at, &env->pc, &s->due);
+    if (!s->plan)
+        s->plan = &c->plans[s->tb->plan];
+    return true;
+}
+
+/* Makes env precise there. */
+static void sync_site(Cache *c, Env *env, const Site *s, const ucontext_t *context)
+{
+    if (!s->helper)
+        sync_globals(c, env, s->begun ? s->plan : &c->plans[0], context);
+    canon_apply(env->g, s->due);
+}
+
+static void leave_site(Cache *c, Env *env, const Site *s, ucontext_t *context)
+{
+    env->budget += c->options.budget ? s->tb->n_insns - s->begun : 0;
+    env->call_site = 0;
+    if (env->mmu)
+        env->mmu->site = 0;
+    redirect(env, context);
+}
+
+void exec_leave(Cache *c, Env *env, ucontext_t *context)
+{
+    Site s;
+
+    if (!find_site(c, env, (u64)context->uc_mcontext.gregs[REG_RIP], &s))
+        return;
+    sync_site(c, env, &s, context);
+    env->trap.kind = TRAP_NONE;
+    leave_site(c, env, &s, context);
+}
+
 bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
 {
     Cache *c = env->cache, *reader = c->saving ? c->saving : c;
-    u64 rip = (u64)context->uc_mcontext.gregs[REG_RIP], site = rip;
-    bool write = context->uc_mcontext.gregs[REG_ERR] & 2, helper;
-    const Plan *plan = NULL;
-    const Tb *tb;
-    Tb saved;
-    Canon due;
-    u32 begun, at;
+    u64 rip = (u64)context->uc_mcontext.gregs[REG_RIP];
+    bool write = context->uc_mcontext.gregs[REG_ERR] & 2;
+    Site s;
 
     if (env->thread->stepper && step_host_fault(env, sig, info, context))
         return true;
@@ -641,40 +727,26 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
         return true;
     if (reader->reader == env->thread)
         stop_reading(reader, env, sig, info, context);
-    helper = !exec_in_code(c, rip) && env->call_site;
-    if (helper && env->mmu && env->mmu->site)
-        site = env->mmu->site + (u64)(uintptr_t)c->exec;
-    else if (helper)
-        site = env->call_site - 1;
-    else if (!exec_in_code(c, rip)) /* a walk outside of code marks a table */
+    if (env->thread->awaits)
+        exec_stop_awaiting(env->thread, context);
+    if (!exec_in_code(c, rip) && !env->call_site) /* a walk outside marks a table */
         return sig == SIGSEGV && write && info->si_code == SEGV_ACCERR &&
                cache_device_fault(c, info->si_addr);
-    at = (u32)(site - (u64)(uintptr_t)c->exec);
-    tb = UNLIKELY(saved_at(c, at)) ? saved_tb_at(c, at, &saved, &plan) : tb_at(c, at);
-    if (!tb)
+    if (!find_site(c, env, rip, &s))
         return false;
-    begun = tb_pc_at(c, tb, at, &env->pc, &due);
-    if (!plan)
-        plan = &c->plans[tb->plan];
     if (log_on(LOG_FAULT))
         log_printf("fault: signal %d at guest pc 0x%llx, host %p\n", sig,
                    (unsigned long long)env->pc, info->si_addr);
-    if (!helper)
-        sync_globals(c, env, begun ? plan : &c->plans[0], context);
-    canon_apply(env->g, due);
-    if (!begun || empty_near(c, sig, info, helper)) { /* on entry: its source is gone */
+    sync_site(c, env, &s, context);
+    if (!s.begun || empty_near(c, sig, info, s.helper)) { /* its source is gone */
         env->trap.kind = TRAP_NONE;
         env->thread->step_pc = env->pc;
-    } else if (sig == SIGSEGV && write && watched_write(c, env, tb, info)) {
+    } else if (sig == SIGSEGV && write && watched_write(c, env, s.tb, info)) {
         if (env->thread->step_pc == ~0ull) /* not into its own block: go on */
             return true;
     } else {
         set_trap(env, sig, info, write);
     }
-    env->budget += c->options.budget ? tb->n_insns - begun : 0;
-    env->call_site = 0;
-    if (env->mmu)
-        env->mmu->site = 0;
-    redirect(env, context);
+    leave_site(c, env, &s, context);
     return true;
 }

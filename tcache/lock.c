@@ -10,7 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TID = 0x3fffffff, SPINS = 100, LOOK_AGAIN_NS = 100000000 };
+enum {
+    LOCK_TID = 0x3fffffff,
+    SPINS = 100,
+    LOOK_AGAIN_NS = 100000000,
+    KICK_NS = 1000000,
+};
 #define LOCK_WAITERS (1u << 31)
 
 static __thread u32 own_tid;
@@ -30,8 +35,12 @@ static bool is_dead(u32 tid)
 /* With a waiter's mark from then on: others may be waiting, too. */
 static void take_slowly(Lock *l)
 {
-    const struct timespec again = {0, LOOK_AGAIN_NS};
+    struct timespec again = {0, LOOK_AGAIN_NS};
+    void (*kick)(i32 tid) = l->kick;
     u32 word = l->word;
+
+    if (UNLIKELY(kick != NULL))
+        again.tv_nsec = KICK_NS;
 
     for (;;) {
         if (!word) {
@@ -45,7 +54,10 @@ static void take_slowly(Lock *l)
         if (!(word & LOCK_WAITERS) &&
             !atomic_compare_exchange_strong(&l->word, &word, word | LOCK_WAITERS))
             continue;
-        syscall(SYS_futex, &l->word, FUTEX_WAIT, word | LOCK_WAITERS, &again, NULL, 0);
+        if (syscall(SYS_futex, &l->word, FUTEX_WAIT, word | LOCK_WAITERS, &again, NULL,
+                    0) < 0 &&
+            errno == ETIMEDOUT && kick)
+            kick((i32)(word & LOCK_TID));
         word = l->word;
     }
 }

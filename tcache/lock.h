@@ -11,7 +11,8 @@
 #include "../microops/base.h"
 
 typedef struct Lock {
-    _Atomic u32 word; /* the owner's tid, LOCK_WAITERS; 0: free */
+    _Atomic u32 word;              /* the owner's tid, LOCK_WAITERS; 0: free */
+    void (*_Atomic kick)(i32 tid); /* its owner, by who waits; NULL: no need to */
 } Lock;
 
 /* Before a thread lends its TLS to a process. */

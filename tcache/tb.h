@@ -89,6 +89,9 @@ struct Thread {
     u32 looks;    /* block whose loop is to be looked up ahead; 0: none */
     u32 sparing;  /* look-ups of a new child that are not worth the copy of a page */
     u64 step_pc;  /* run one instruction from here, off the record; -1: no */
+    _Atomic i32 tid;
+    sigjmp_buf *awaits;  /* it waits outside for a page of code; NULL: it does not */
+    const void *awaited; /* a byte there */
     u64 entries, lookups, misses, inside_ns, born;
 };
 
@@ -270,8 +273,22 @@ Tb *exec_gen(Cache *c, Env *env, TbKey key, GenKind kind, bool *faulted);
 u32 exec_enter(Cache *c, Env *env, const Tb *tb);
 /* Was this a write that the guest may make, to a page that is watched for its code? */
 bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info);
+/* Where that has not been done: the thread goes on at its instruction again, by
+ * exec_run's way.  As exec_host_fault; nothing where the context is in no block. */
+void exec_leave(Cache *c, Env *env, ucontext_t *context);
 /* A block is about to be entered. */
 void exec_log(Env *env, bool trace);
+
+/* ---- awaited.c ---- */
+/* Makes the thread, which is inside, leave an access that waits for its page. */
+void exec_kick(const Cache *c, const Thread *t);
+/* Does not return: back to where it was begun. */
+_Noreturn void exec_stop_awaiting(const Thread *t, const ucontext_t *context);
+
+/* ---- host_operand.c ---- */
+enum { HOST_OPERANDS = 2 };
+/* The addresses of the instruction that the context is at; how many. */
+u32 host_operands(const ucontext_t *context, u64 addr[HOST_OPERANDS]);
 
 /* ---- debug.c ---- */
 void stepper_free(struct Stepper *s);

@@ -145,6 +145,16 @@ bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context);
 /* Is this host pc in generated code? */
 bool exec_in_code(const Cache *c, u64 host_pc);
 
+/*
+ * From now on an access of guest memory may wait until another thread has provided the
+ * page (userfaultfd), and that thread may need what a waiting one holds.  kick sends a
+ * thread a signal that is never blocked there and whose handler calls exec_interrupt.
+ */
+void cache_pages_awaited(Cache *c, void (*kick)(i32 tid));
+/* From the handler of any signal that is no fault: an access that may be waiting is
+ * left and made again later, so that requests are looked at first. */
+void exec_interrupt(Env *env, ucontext_t *context);
+
 /* From the host's handler of CacheOptions.explain.  True: it was ours, and is done. */
 bool exec_tick(Env *env, int sig, const siginfo_t *info, const ucontext_t *context);
 

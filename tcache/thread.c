@@ -143,6 +143,7 @@ void exec_thread_begin(Env *env)
     Cache *c = env->cache;
 
     syscall(SYS_arch_prctl, ARCH_SET_GS, env->base);
+    env->thread->tid = gettid();
     env->thread->born = c->timed ? now_ns() : 0;
     lock_take(&c->lock);
     exec_list_add(c, env->thread);
