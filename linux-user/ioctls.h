@@ -9,6 +9,7 @@
 #include <linux/loop.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <linux/userfaultfd.h>
 #include <linux/vt.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -21,6 +22,15 @@
 #endif
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+#ifndef UFFDIO_POISON
+#define UFFDIO_POISON 0xc020aa08u
+#endif
+#ifndef UFFDIO_MOVE
+#define UFFDIO_MOVE 0xc028aa05u
+#endif
+#ifndef USERFAULTFD_IOC_NEW
+#define USERFAULTFD_IOC_NEW 0xaa00u
 #endif
 
 #endif

@@ -367,8 +367,7 @@ i64 mem_brk(Task *t, u64 addr)
     return (i64)addr;
 }
 
-/* Bytes are about to change behind the guest's back: drops their blocks. */
-static void content_changes(Process *p, u64 addr, u64 len)
+void mem_contents_change(Process *p, u64 addr, u64 len)
 {
     Memory *m = p->mem;
 
@@ -418,7 +417,7 @@ i64 mem_madvise(Task *t, u64 addr, u64 len, int advice)
     if (advice == MADV_DONTFORK || advice == MADV_DOFORK)
         return 0;
     if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
-        content_changes(t->process, addr, len);
+        mem_contents_change(t->process, addr, len);
     return host(madvise(mem_host(m, addr), len, advice));
 }
 
@@ -435,7 +434,7 @@ i64 mem_remap_file(Task *t, u64 addr, u64 len, u64 offset, int flags)
         return -EINVAL;
     if (mem_sealed(m, addr, len))
         return -EPERM;
-    content_changes(t->process, addr, len);
+    mem_contents_change(t->process, addr, len);
     return host_syscall(SYS_remap_file_pages, mem_host(m, addr), len, 0, offset, flags);
 }
 

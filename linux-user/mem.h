@@ -27,6 +27,8 @@ void mem_forget(Process *p, u64 addr, u64 len);
 /* The guest has this at [addr, addr+len), which was forgotten before; false: no
  * memory for the list. */
 bool mem_grant(Memory *m, u64 addr, u64 len, u8 flags);
+/* Bytes are about to change behind the guest's back: drops their blocks. */
+void mem_contents_change(Process *p, u64 addr, u64 len);
 /* Forgets and reserves. */
 i64 mem_unmap(Process *p, u64 addr, u64 len);
 /* mem_file.c: where a file of len bytes is to be that can be anywhere; 0: anywhere. */

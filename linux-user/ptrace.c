@@ -84,7 +84,7 @@ bool ptrace_kicked(Task *t, const siginfo_t *info, ucontext_t *context)
     t->kicked = true;
     if (what & (TRACEE_TELL | TRACEE_TELL_SIGCHLD))
         told(t, info, what);
-    if (t->waiting || ptrace_wished(t)) {
+    if ((t->waiting && what != TRACEE_LEAVE) || ptrace_wished(t)) {
         t->interrupted = 1;
         exec_request(t->env);
         context_leave_syscall(context);
@@ -261,7 +261,7 @@ static int next_kick(Task *t, u64 set, siginfo_t *info)
     if (sig == TRACEE_SIGNAL && !is_kick(info))
         signal_enqueue(t, TRACEE_SIGNAL, info);
     else if (sig == TRACEE_SIGNAL &&
-             (u64)info->si_value.sival_ptr & ~TRACEE_KICK & 0xff)
+             (u64)info->si_value.sival_ptr & ~(TRACEE_KICK | TRACEE_LEAVE) & 0xff)
         told(t, info, (u64)info->si_value.sival_ptr & 0xff);
     return (int)MAX(sig, 0);
 }

@@ -126,9 +126,16 @@ extern PtraceBoard ptrace_board;
 
 /* ---- ptrace.c ---- */
 
-enum { TRACEE_KICK = 1, TRACEE_TELL = 2, TRACEE_TELL_SIGCHLD = 4, TRACEE_WAKE = 8 };
+enum {
+    TRACEE_KICK = 1,
+    TRACEE_TELL = 2,
+    TRACEE_TELL_SIGCHLD = 4,
+    TRACEE_WAKE = 8,
+    TRACEE_LEAVE = 16,
+};
 
-/* Sends a kick; what: TRACEE_KICK to a tracee, else to a tracer; code: si_status. */
+/* Sends a kick; what: TRACEE_KICK to a tracee, TRACEE_LEAVE to any thread, else to a
+ * tracer; code: si_status. */
 i64 ptrace_kick(i32 pid, i32 tid, u32 what, u32 code);
 PtraceSlot *ptrace_slot_new(Task *t, i32 tid);
 /* Publishes a stop; info NULL: one of SIGTRAP with the code. */

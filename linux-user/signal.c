@@ -148,8 +148,10 @@ static void on_signal(int sig, siginfo_t *info, void *data)
     if (t && exec_tick(t->env, sig, info, context))
         return;
     if (!(signal_bit(sig) & FAULT_SIGNALS) || info->si_code <= 0) {
-        if (t)
+        if (t) {
             asynchronous(t, sig, info, context);
+            exec_interrupt(t->env, context);
+        }
     } else if (!(t && exec_host_fault(t->env, sig, info, context)) &&
                !context_leave_copy(context) &&
                !(t && system_call_fault(t, info, context))) {

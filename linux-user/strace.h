@@ -41,7 +41,7 @@ extern const Name names_access[], names_at[], names_clock[], names_clone[],
     names_poll[], names_prctl[], names_prot[], names_rlimit[], names_sa[],
     names_sched[], names_shut[], names_sig_how[], names_sock_level[],
     names_sock_option[], names_sock_type[], names_stack[], names_stat_mode[],
-    names_ptrace[], names_wait[], names_wait_which[], names_whence[];
+    names_ptrace[], names_userfault[], names_wait[], names_wait_which[], names_whence[];
 
 /* ---- strace_show.c, strace_struct.c: one function a form ---- */
 

@@ -97,6 +97,9 @@ const Name names_ioctl[] = {
     ENUM(TIOCGPTN), ENUM(TIOCSPTLCK), ENUM(FS_IOC_GETFLAGS), ENUM(FS_IOC_SETFLAGS), END,
 };
 
+const Name names_userfault[] = {FLAG(O_CLOEXEC), FLAG(O_NONBLOCK),
+                                FLAG(UFFD_USER_MODE_ONLY), END};
+
 const Name names_stat_mode[] = {
     PART(S_IFMT, S_IFSOCK), PART(S_IFMT, S_IFLNK),
     PART(S_IFMT, S_IFREG),  PART(S_IFMT, S_IFBLK),

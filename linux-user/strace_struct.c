@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include "ioctls.h"
 #include "strace.h"
 
 /* Copies the structure; if it cannot, shows its address. */
@@ -385,4 +386,57 @@ void show_sigevent(Show *s, u64 addr)
     show(s, "{notify=%d, signo=", e.sigev_notify);
     show_signal(s, (u32)e.sigev_signo);
     show(s, ", value=%p}", e.sigev_value.sival_ptr);
+}
+
+/* ---- ioctl ---- */
+
+/* userfaultfd's structures: words, the last of which is often the kernel's. */
+static const struct {
+    u32 request;
+    const char *word[5];
+} fault_words[] = {
+    {UFFDIO_API, {"api", "features", "ioctls"}},
+    {UFFDIO_REGISTER, {"start", "len", "mode", "ioctls"}},
+    {UFFDIO_UNREGISTER, {"start", "len"}},
+    {UFFDIO_WAKE, {"start", "len"}},
+    {UFFDIO_COPY, {"dst", "src", "len", "mode", "copy"}},
+    {UFFDIO_ZEROPAGE, {"start", "len", "mode", "zeropage"}},
+    {UFFDIO_WRITEPROTECT, {"start", "len", "mode"}},
+    {UFFDIO_CONTINUE, {"start", "len", "mode", "mapped"}},
+    {UFFDIO_POISON, {"start", "len", "mode", "updated"}},
+    {UFFDIO_MOVE, {"dst", "src", "len", "mode", "move"}},
+};
+
+static void show_words(Show *s, const char *const *name, size_t n, u64 addr)
+{
+    const char *before = "{";
+    u64 word[5];
+
+    while (n && !name[n - 1])
+        n--;
+    if (!fetch(s, addr, word, n * sizeof *word))
+        return;
+    for (size_t i = 0; i < n; i++, before = ", ") {
+        bool error = (i64)word[i] < 0 && (i64)word[i] >= -4095;
+
+        show(s, "%s%s=", before, name[i]);
+        (error ? show_long : show_hex)(s, word[i]);
+    }
+    show(s, "}");
+}
+
+void show_ioctl_arg(Show *s, u64 v)
+{
+    u32 request = (u32)s->arg[s->i - 1];
+
+    if (request == USERFAULTFD_IOC_NEW) {
+        show_bits(s, names_userfault, v);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(fault_words); i++)
+        if ((u32)fault_words[i].request == request) {
+            show_words(s, fault_words[i].word, ARRAY_SIZE(fault_words[i].word), v);
+            return;
+        }
+    show_hex(s, v);
 }

@@ -129,6 +129,10 @@ i64 uring_mmap(Task *t, u64 addr, u64 len, u64 offset, i32 flags, i32 fd);
 /* Descriptors in [first, last] are about to be closed; there are rings. */
 void uring_close(Task *t, u64 first, u64 last);
 
+/* ---- sys_userfault.c ---- */
+
+i64 userfault_ioctl(Task *t, u64 fd, u32 request, u64 size, u64 arg);
+
 /* ---- ptrace_memory.c ---- */
 
 /* The guest is about to open the file, which may be a process's memory. */

@@ -3,12 +3,12 @@
  * ioctl: the argument is moved into the window by the size and direction that the
  * request's number carries, or that ioctls.def says.  Structures have the same
  * layout on both sides; what they point to in turn is translated for SIOCGIFCONF
- * only.
+ * only.  userfaultfd's are sys_userfault.c's.
  */
 #include "ioctls.h"
 #include "sys.h"
 
-enum { NUM = OUT_PREV + 1, CONF, NOTIF };
+enum { NUM = OUT_PREV + 1, CONF, NOTIF, UFFD };
 
 typedef struct Ioctl {
     u32 request;
@@ -70,6 +70,8 @@ i64 sys_ioctl(Task *t, u64 fd, u64 request, u64 arg)
         return ioctl_conf(t, fd, arg);
     if (io.how == NOTIF)
         return seccomp_ioctl(t, fd, request, arg);
+    if (io.how == UFFD)
+        return userfault_ioctl(t, fd, (u32)request, io.size, arg);
     if (io.how == NUM)
         return safe_syscall(SYS_ioctl, fd, (u32)request, arg);
     if (!guest_opt(t, arg, io.size, io.how == IN ? GUEST_READ : GUEST_WRITE, &p))

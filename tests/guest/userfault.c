@@ -1,0 +1,737 @@
+/* SPDX-License-Identifier: MIT */
+/* Run: tests/guest_run userfault
+ *
+ * userfaultfd: threads wait for pages that another thread provides, which meanwhile
+ * makes and drops code, forks, sends signals and ends the process.  Passes on a real
+ * kernel, too; where that refuses userfaultfd, it says so and nothing is tested. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "check.h"
+
+enum { PAGE = 4096, PAGES = 64, THREADS = 4, LEN = PAGES * PAGE };
+
+typedef struct Server {
+    pthread_t thread;
+    int fd, stop[2];
+    void (*before)(const struct uffd_msg *m); /* between a fault and its page */
+    void (*fill)(u8 *page, u64 addr);
+    _Atomic u32 seen;
+    _Atomic u32 hold; /* pages are not provided yet */
+} Server;
+
+static Server server = {.fd = -1};
+static _Atomic u32 flag, go_on;
+
+static void nap(void) { usleep(1000); }
+
+/* ---- the thread that provides pages ---- */
+
+static u64 pattern(u64 addr) { return addr * 0x9e3779b97f4a7c15ull | 1; }
+
+static void fill_pattern(u8 *page, u64 addr)
+{
+    for (u64 i = 0; i < PAGE; i += 8) {
+        u64 v = pattern(addr + i);
+
+        memcpy(page + i, &v, 8);
+    }
+}
+
+static void provide(const struct uffd_msg *m)
+{
+    static u8 page[PAGE] __attribute__((aligned(PAGE)));
+    u64 addr = m->arg.pagefault.address & ~(u64)(PAGE - 1);
+    struct uffdio_copy c = {.dst = addr, .src = (u64)page, .len = PAGE};
+
+    server.fill(page, addr);
+    if (ioctl(server.fd, UFFDIO_COPY, &c))
+        CHECK_EQ(errno, EEXIST);
+    else
+        CHECK_EQ(c.copy, PAGE);
+}
+
+static void *serve(void *arg)
+{
+    struct pollfd p[2] = {{server.fd, POLLIN, 0}, {server.stop[0], POLLIN, 0}};
+
+    (void)arg;
+    for (;;) {
+        struct uffd_msg m;
+
+        if (poll(p, 2, -1) < 0)
+            continue;
+        if (p[1].revents)
+            return NULL;
+        if (read(server.fd, &m, sizeof m) != sizeof m)
+            continue;
+        server.seen++;
+        if (server.before)
+            server.before(&m);
+        while (server.hold)
+            nap();
+        provide(&m);
+    }
+}
+
+static int fault_fd(u64 features)
+{
+    struct uffdio_api a = {.api = UFFD_API, .features = features};
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+    if (fd >= 0 && ioctl(fd, UFFDIO_API, &a)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int watch(int fd, void *at, u64 len, u64 mode)
+{
+    struct uffdio_register r = {{(u64)at, len}, mode, 0};
+
+    return ioctl(fd, UFFDIO_REGISTER, &r);
+}
+
+static u8 *fresh(int prot)
+{
+    u8 *p = mmap(NULL, LEN, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(p != MAP_FAILED);
+    return p;
+}
+
+/* Memory whose pages the server provides. */
+static u8 *serve_begin(int prot, void (*before)(const struct uffd_msg *))
+{
+    u8 *p = fresh(prot);
+
+    server.fd = fault_fd(0);
+    server.before = before;
+    server.fill = fill_pattern;
+    server.seen = server.hold = flag = go_on = 0;
+    CHECK(server.fd >= 0);
+    CHECK_EQ(watch(server.fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING), 0);
+    CHECK_EQ(pipe(server.stop), 0);
+    CHECK_EQ(pthread_create(&server.thread, NULL, serve, NULL), 0);
+    return p;
+}
+
+static void serve_end(u8 *p)
+{
+    CHECK_EQ(write(server.stop[1], "", 1), 1);
+    CHECK_EQ(pthread_join(server.thread, NULL), 0);
+    close(server.stop[0]);
+    close(server.stop[1]);
+    close(server.fd);
+    munmap(p, LEN);
+}
+
+static void until_waiting(u32 n)
+{
+    while (server.seen < n)
+        nap();
+}
+
+/* ---- the handshake, and what is refused ---- */
+
+static void check_handshake(void)
+{
+    struct uffdio_api a = {.api = 1}, all = {.api = UFFD_API, .features = ~0ull};
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+    CHECK_ERR(syscall(SYS_userfaultfd, 0x40), EINVAL);
+    CHECK_ERR(ioctl(fd, UFFDIO_API, &a), EINVAL);
+    CHECK_EQ(a.api, 0);
+    CHECK_ERR(ioctl(fd, UFFDIO_API, &all), EINVAL);
+    CHECK_ERR(ioctl(fd, UFFDIO_API, NULL), EFAULT);
+    a = (struct uffdio_api){.api = UFFD_API};
+    CHECK_EQ(ioctl(fd, UFFDIO_API, &a), 0);
+    CHECK_EQ(a.api, UFFD_API);
+    CHECK(a.ioctls & 1ull << _UFFDIO_REGISTER);
+    CHECK_EQ(close(fd), 0);
+    CHECK_ERR(ioctl(fd, UFFDIO_API, &a), EBADF);
+    CHECK_ERR(ioctl(0, UFFDIO_API, &a), ENOTTY);
+}
+
+/* Ranges that lead nowhere, or out of the guest's memory. */
+static void check_ranges(int fd, u8 *p)
+{
+    const u64 far[] = {1ull << 47, 1ull << 63, ~0ull << 12};
+    struct uffdio_copy c = {.dst = (u64)p, .src = (u64)p + PAGE, .len = 0};
+    struct uffdio_range none = {0};
+
+    CHECK_ERR(watch(fd, p + 1, PAGE, UFFDIO_REGISTER_MODE_MISSING), EINVAL);
+    CHECK_ERR(watch(fd, p, 1, UFFDIO_REGISTER_MODE_MISSING), EINVAL);
+    CHECK_ERR(watch(fd, p, PAGE, 0), EINVAL);
+    CHECK_ERR(watch(fd, p, 0, UFFDIO_REGISTER_MODE_MISSING), EINVAL);
+    CHECK_ERR(ioctl(fd, UFFDIO_COPY, &c), EINVAL);
+    CHECK_ERR(ioctl(fd, UFFDIO_WAKE, &none), EINVAL);
+    for (size_t i = 0; i < COUNT(far); i++) {
+        struct uffdio_zeropage z = {.range = {far[i], PAGE}};
+
+        CHECK_ERR(watch(fd, (void *)far[i], PAGE, UFFDIO_REGISTER_MODE_MISSING),
+                  EINVAL);
+        CHECK_ERR(watch(fd, p, far[i], UFFDIO_REGISTER_MODE_MISSING), EINVAL);
+        CHECK_ERR(ioctl(fd, UFFDIO_ZEROPAGE, &z), EINVAL);
+        c.src = far[i];
+        c.len = PAGE;
+        CHECK(ioctl(fd, UFFDIO_COPY, &c) < 0);
+    }
+}
+
+static void check_refused(void)
+{
+    u8 *p = fresh(PROT_READ | PROT_WRITE);
+    int fd = fault_fd(0);
+    struct uffdio_copy c = {.dst = (u64)p, .src = (u64)p + PAGE, .len = PAGE};
+
+    CHECK_ERR(ioctl(fd, UFFDIO_COPY, &c), ENOENT);
+    check_ranges(fd, p);
+    p[PAGE] = 7;
+    CHECK_EQ(watch(fd, p, PAGE, UFFDIO_REGISTER_MODE_MISSING), 0);
+    CHECK_EQ(ioctl(fd, UFFDIO_COPY, &c), 0);
+    CHECK_EQ(c.copy, PAGE);
+    CHECK_EQ(p[0], 7);
+    CHECK_ERR(ioctl(fd, UFFDIO_COPY, &c), EEXIST);
+    CHECK_EQ(c.copy, -EEXIST);
+    c.dst = (u64)p + PAGE;
+    CHECK_ERR(ioctl(fd, UFFDIO_COPY, &c), ENOENT);
+    CHECK_EQ(munmap(p, LEN), 0);
+    CHECK_ERR(watch(fd, p, PAGE, UFFDIO_REGISTER_MODE_MISSING), EINVAL);
+    c.dst = (u64)p;
+    CHECK_ERR(ioctl(fd, UFFDIO_COPY, &c), ENOENT);
+    close(fd);
+}
+
+/* ---- accesses ---- */
+
+static u64 expected(u64 addr)
+{
+    u64 word[2] = {pattern(addr & ~7ull), pattern((addr & ~7ull) + 8)}, v;
+
+    memcpy(&v, (u8 *)word + (addr & 7), 8);
+    return v;
+}
+
+static void check_accesses(void)
+{
+    u8 *p = serve_begin(PROT_READ | PROT_WRITE, NULL), *q = p;
+    volatile double *d;
+    u64 v;
+    u8 page[PAGE];
+
+    CHECK_EQ(*(volatile u8 *)(q + 5), (u8)expected((u64)q + 5));
+    q += PAGE;
+    CHECK_EQ(*(volatile u16 *)(q + 6), (u16)expected((u64)q + 6));
+    q += PAGE;
+    *(volatile u32 *)(q + 4) = 5;
+    CHECK_EQ(*(volatile u64 *)q, (pattern((u64)q) & 0xffffffff) | 5ull << 32);
+    q += PAGE;
+    memcpy(&v, q + PAGE - 3, 8); /* of two pages */
+    CHECK_EQ(v, expected((u64)q + PAGE - 3));
+    q += 2 * PAGE;
+    *(volatile u64 *)(q + PAGE - 4) = 6; /* the same, written */
+    CHECK_EQ(*(volatile u32 *)(q + PAGE - 4), 6);
+    CHECK_EQ(*(volatile u32 *)(q + PAGE), 0);
+    q += 2 * PAGE;
+    d = (volatile double *)q;
+    *d = *(d + PAGE / 8) * 0 + 1.5;
+    CHECK(*d == 1.5 || *d != *d);
+    q += 2 * PAGE;
+    CHECK_EQ(__atomic_fetch_add((u64 *)q, 3, __ATOMIC_SEQ_CST), pattern((u64)q));
+    CHECK_EQ(*(volatile u64 *)q, pattern((u64)q) + 3);
+    q += PAGE;
+    v = pattern((u64)q);
+    CHECK(__atomic_compare_exchange_n((u64 *)q, &v, 8, 0, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST));
+    CHECK_EQ(*(volatile u64 *)q, 8);
+    q += PAGE;
+    CHECK_EQ(__atomic_fetch_or((u32 *)q, 2, __ATOMIC_SEQ_CST), (u32)pattern((u64)q));
+    q += PAGE;
+    fill_pattern(page, (u64)q);
+    CHECK(!memcmp(page, q, PAGE));
+    CHECK_EQ(server.seen, 13);
+    serve_end(p);
+}
+
+/* ---- many that wait, while code is made and dropped ---- */
+
+#ifdef __riscv
+static const u32 add_one = 0x00150513 /* addi a0, a0, 1 */, ret = 0x00008067;
+#else
+static const u32 add_one = 0x01c78348 /* add $1, %rdi */, ret = 0xc3f88948;
+#endif
+enum { ADDS = PAGE / 4 - 1 };
+
+typedef u64 CodeFn(u64);
+
+/* A function that adds so much, in a page. */
+static void make_code(u8 *page, u32 adds)
+{
+    for (u32 i = 0; i < adds; i++)
+        memcpy(page + 4 * i, &add_one, 4);
+    memcpy(page + 4 * adds, &ret, 4);
+}
+
+static void new_code(const struct uffd_msg *m)
+{
+    u8 *p = fresh(PROT_READ | PROT_WRITE | PROT_EXEC);
+
+    (void)m;
+    for (u32 i = 0; i < 8; i++) {
+        make_code(p + i * PAGE, ADDS);
+        __builtin___clear_cache((char *)p + i * PAGE, (char *)p + (i + 1) * PAGE);
+        CHECK_EQ(((CodeFn *)(p + i * PAGE))(i), i + ADDS);
+    }
+    munmap(p, LEN);
+}
+
+static u8 *shared_pages;
+
+static void *read_pages(void *arg)
+{
+    u64 first = (u64)arg;
+
+    for (u64 i = 0; i < PAGES; i++) {
+        u64 *p = (u64 *)(shared_pages + (i * 7 + first) % PAGES * PAGE);
+
+        CHECK_EQ(*p, pattern((u64)p));
+        CHECK_EQ(__atomic_fetch_add(p + 1 + first, i, __ATOMIC_SEQ_CST),
+                 pattern((u64)(p + 1 + first)));
+    }
+    return NULL;
+}
+
+static void check_many(void (*before)(const struct uffd_msg *))
+{
+    pthread_t thread[THREADS];
+
+    shared_pages = serve_begin(PROT_READ | PROT_WRITE, before);
+    for (u64 i = 0; i < THREADS; i++)
+        pthread_create(&thread[i], NULL, read_pages, (void *)i);
+    for (u64 i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    CHECK(server.seen >= PAGES);
+    serve_end(shared_pages);
+}
+
+/* ---- code in pages that are provided ---- */
+
+static _Atomic u32 code_adds;
+
+static void fill_code(u8 *page, u64 addr)
+{
+    (void)addr;
+    make_code(page, code_adds);
+}
+
+static void *call_pages(void *arg)
+{
+    u64 sum = (u64)arg;
+
+    for (u32 i = 0; i < PAGES; i++)
+        sum = ((CodeFn *)(shared_pages + i * PAGE))(sum);
+    return (void *)sum;
+}
+
+static void check_code(void)
+{
+    pthread_t thread[2];
+    void *sum;
+
+    shared_pages = serve_begin(PROT_READ | PROT_WRITE | PROT_EXEC, new_code);
+    server.fill = fill_code;
+    for (u32 round = 1; round <= 3; round++) {
+        code_adds = round;
+        for (u64 i = 0; i < COUNT(thread); i++)
+            pthread_create(&thread[i], NULL, call_pages, (void *)i);
+        for (u64 i = 0; i < COUNT(thread); i++) {
+            pthread_join(thread[i], &sum);
+            CHECK_EQ(sum, i + PAGES * round);
+        }
+        CHECK_EQ(madvise(shared_pages, LEN, MADV_DONTNEED), 0);
+        __builtin___clear_cache((char *)shared_pages, (char *)shared_pages + LEN);
+    }
+    serve_end(shared_pages);
+}
+
+/* A range that is filled at once has a page of code in its midst. */
+static void check_fill_over_code(void)
+{
+    u8 *p = fresh(PROT_READ | PROT_WRITE | PROT_EXEC), *from = fresh(PROT_READ);
+    int fd = fault_fd(0);
+    struct uffdio_copy c = {.dst = (u64)p, .src = (u64)from, .len = 3 * PAGE};
+    struct uffdio_copy one = {.dst = (u64)p + 4 * PAGE, .src = (u64)p, .len = PAGE};
+
+    make_code(p + PAGE, 3);
+    CHECK_EQ(((CodeFn *)(p + PAGE))(1), 4);
+    CHECK_EQ(watch(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING), 0);
+    CHECK_ERR(ioctl(fd, UFFDIO_COPY, &c) ? -1 : 0, EAGAIN); /* as far as the code */
+    CHECK_EQ(c.copy, PAGE);
+    make_code(p, 5);
+    CHECK_EQ(ioctl(fd, UFFDIO_COPY, &one), 0);
+    __builtin___clear_cache((char *)p, (char *)p + LEN);
+    CHECK_EQ(((CodeFn *)(p + 4 * PAGE))(1), 6);
+    CHECK_EQ(((CodeFn *)(p + PAGE))(1), 4);
+    close(fd);
+    munmap(p, LEN);
+    munmap(from, LEN);
+}
+
+/* ---- one that waits, and what happens to it meanwhile ---- */
+
+static void *read_first(void *arg)
+{
+    u64 *p = arg, v = *(volatile u64 *)p;
+
+    CHECK_EQ(v, pattern((u64)p));
+    return NULL;
+}
+
+static pthread_t wait_begin(u8 **p)
+{
+    pthread_t thread;
+
+    *p = serve_begin(PROT_READ | PROT_WRITE, NULL);
+    server.hold = 1;
+    CHECK_EQ(pthread_create(&thread, NULL, read_first, *p), 0);
+    until_waiting(1);
+    return thread;
+}
+
+static void wait_end(u8 *p, pthread_t thread)
+{
+    server.hold = 0;
+    pthread_join(thread, NULL);
+    serve_end(p);
+}
+
+static pthread_t handled_by;
+
+static void on_usr1(int sig)
+{
+    (void)sig;
+    handled_by = pthread_self();
+    flag++;
+}
+
+static void check_signal(void)
+{
+    u8 *p;
+    pthread_t thread = wait_begin(&p);
+    struct sigaction a = {.sa_handler = on_usr1};
+
+    sigaction(SIGUSR1, &a, NULL);
+    for (u32 n = 1; n <= 3; n++) {
+        pthread_kill(thread, SIGUSR1);
+        while (flag < n) /* before it has its page */
+            nap();
+        CHECK(pthread_equal(handled_by, thread));
+    }
+    wait_end(p, thread);
+}
+
+static void check_fork(void)
+{
+    u8 *p;
+    pthread_t thread = wait_begin(&p);
+
+    for (int i = 0; i < 3; i++) {
+        int status = -1;
+        pid_t pid = fork();
+
+        if (pid == 0) /* registered with the parent alone */
+            _exit(p[0] == 0 && p[PAGE] == 0 ? 7 : 1);
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK_EQ(status, 7 << 8);
+    }
+    new_code(NULL);
+    wait_end(p, thread);
+}
+
+/* Ends the process by itself, by a signal or by another program. */
+static int end_while_waiting(int how)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        u8 *p;
+
+        wait_begin(&p);
+        new_code(NULL);
+        if (how == 0)
+            exit(9);
+        if (how == 1)
+            raise(SIGKILL);
+        execl("/proc/self/exe", "userfault", "exit", NULL);
+        _exit(1);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void check_end(void)
+{
+    CHECK_EQ(end_while_waiting(0), 9 << 8);
+    CHECK_EQ(end_while_waiting(1), SIGKILL);
+    CHECK_EQ(end_while_waiting(2), 11 << 8);
+}
+
+static void *read_zero(void *arg)
+{
+    CHECK_EQ(*(volatile u8 *)arg, 0);
+    return NULL;
+}
+
+/* Its range is unregistered, or the descriptor closed: the page is the kernel's. */
+static void check_released(void)
+{
+    for (int how = 0; how < 2; how++) {
+        u8 *p = fresh(PROT_READ);
+        int fd = fault_fd(0);
+        struct pollfd wait = {fd, POLLIN, 0};
+        struct uffdio_range range = {(u64)p, LEN};
+        pthread_t thread;
+
+        CHECK_EQ(watch(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING), 0);
+        CHECK_EQ(pthread_create(&thread, NULL, read_zero, p + PAGE), 0);
+        CHECK_EQ(poll(&wait, 1, -1), 1);
+        new_code(NULL);
+        if (how)
+            close(fd);
+        else
+            CHECK_EQ(ioctl(fd, UFFDIO_UNREGISTER, &range), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        if (!how)
+            close(fd);
+        munmap(p, LEN);
+    }
+}
+
+/* ---- system calls that touch such pages ---- */
+
+static void check_calls(void)
+{
+    u8 *p = serve_begin(PROT_READ | PROT_WRITE, new_code), *q = p;
+    struct sigaction *a;
+    struct timespec *ts;
+    int pipes[2];
+    u64 v = 0;
+
+    CHECK_EQ(pipe(pipes), 0);
+    CHECK_EQ(write(pipes[1], q, 8), 8); /* the host's kernel reads it */
+    CHECK_EQ(read(pipes[0], q + PAGE, 8), 8);
+    memcpy(&v, q + PAGE, 8);
+    CHECK_EQ(v, pattern((u64)q));
+    q += 2 * PAGE;
+    ts = (struct timespec *)q;
+    CHECK_EQ(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, ts), 0);
+    CHECK(ts->tv_nsec < 1000000000);
+    q += PAGE;
+    CHECK_ERR(nanosleep((struct timespec *)q, NULL), EINVAL); /* a pattern */
+    q += PAGE;
+    a = (struct sigaction *)q;
+    CHECK_EQ(sigaction(SIGUSR2, NULL, a), 0);
+    CHECK(a->sa_handler == SIG_DFL);
+    q += PAGE;
+    CHECK(syscall(SYS_getcwd, q + 16, PAGE / 2) > 0);
+    CHECK(q[16] == '/' || q[16] == '(');
+    q += PAGE;
+    CHECK_EQ(syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, q, 8), 0);
+    CHECK_EQ(*(u64 *)q, 0);
+    close(pipes[0]);
+    close(pipes[1]);
+    CHECK_EQ(server.seen, 7);
+    serve_end(p);
+}
+
+/* ---- other ways ---- */
+
+static sigjmp_buf *after_bus;
+static void *bus_address;
+
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)context;
+    bus_address = info->si_addr;
+    siglongjmp(*after_bus, 1);
+}
+
+/* In place of waiting. */
+static void check_sigbus(void)
+{
+    struct sigaction a = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO}, old;
+    int fd = fault_fd(UFFD_FEATURE_SIGBUS);
+    u8 *p = fresh(PROT_READ | PROT_WRITE);
+    sigjmp_buf back;
+
+    CHECK_EQ(watch(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING), 0);
+    sigaction(SIGBUS, &a, &old);
+    after_bus = &back;
+    if (!sigsetjmp(back, 1)) {
+        p[PAGE] = 1;
+        CHECK(!"reached");
+    }
+    CHECK((u64)bus_address - (u64)(p + PAGE) < PAGE);
+    CHECK_ERR(syscall(SYS_getcwd, p, PAGE), EFAULT);
+    sigaction(SIGBUS, &old, NULL);
+    close(fd);
+    munmap(p, LEN);
+}
+
+static void *write_first(void *arg)
+{
+    *(volatile u64 *)arg = 5;
+    return NULL;
+}
+
+/* What waits is a write to a page that is there. */
+static void check_protected(void)
+{
+    int fd = fault_fd(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+    u8 *p = fresh(PROT_READ | PROT_WRITE | PROT_EXEC);
+    struct uffdio_writeprotect w = {{(u64)p, PAGE}, UFFDIO_WRITEPROTECT_MODE_WP};
+    struct pollfd wait = {fd, POLLIN, 0};
+    struct uffd_msg m = {0};
+    pthread_t thread;
+
+    if (fd < 0 || watch(fd, p, LEN, UFFDIO_REGISTER_MODE_WP)) {
+        printf("write protection is not there\n");
+        close(fd);
+        return;
+    }
+    make_code(p, 2);
+    __builtin___clear_cache((char *)p, (char *)p + PAGE);
+    CHECK_EQ(((CodeFn *)p)(1), 3); /* protected for our sake, too */
+    CHECK_EQ(ioctl(fd, UFFDIO_WRITEPROTECT, &w), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, write_first, p + PAGE - 8), 0);
+    CHECK_EQ(poll(&wait, 1, -1), 1);
+    CHECK_EQ(read(fd, &m, sizeof m), sizeof m);
+    CHECK_EQ(m.event, UFFD_EVENT_PAGEFAULT);
+    CHECK(m.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP);
+    CHECK_EQ(m.arg.pagefault.address & ~(u64)(PAGE - 1), p);
+    new_code(NULL);
+    CHECK_EQ(((CodeFn *)p)(1), 3);
+    CHECK_EQ(*(volatile u64 *)(p + PAGE - 8), 0);
+    w.mode = 0;
+    CHECK_EQ(ioctl(fd, UFFDIO_WRITEPROTECT, &w), 0);
+    pthread_join(thread, NULL);
+    CHECK_EQ(*(volatile u64 *)(p + PAGE - 8), 5);
+    close(fd);
+    munmap(p, LEN);
+}
+
+static void *read_twice(void *arg)
+{
+    u32 tid = (u32)syscall(SYS_gettid);
+
+    CHECK_EQ(*(volatile u8 *)arg, 0);
+    CHECK_EQ(*((volatile u8 *)arg + PAGE), 9);
+    return (void *)(u64)tid;
+}
+
+/* Zero pages, pages of a file that are there already, and who faulted. */
+static void check_shared(void)
+{
+    int fd = fault_fd(UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_MINOR_SHMEM);
+    int file = (int)syscall(SYS_memfd_create, "pages", 0);
+    u8 *p, *q;
+    struct pollfd wait = {fd, POLLIN, 0};
+    struct uffdio_zeropage z = {0};
+    struct uffdio_continue c = {0};
+    struct uffd_msg m[2] = {0};
+    pthread_t thread;
+    void *tid;
+
+    if (fd < 0) {
+        printf("minor faults are not there\n");
+        close(file);
+        return;
+    }
+    CHECK_EQ(ftruncate(file, LEN), 0);
+    p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    q = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    q[PAGE] = 9;
+    CHECK_EQ(
+        watch(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR),
+        0);
+    CHECK_EQ(pthread_create(&thread, NULL, read_twice, p), 0);
+    CHECK_EQ(poll(&wait, 1, -1), 1);
+    CHECK_EQ(read(fd, &m[0], sizeof m[0]), sizeof m[0]);
+    z.range = (struct uffdio_range){(u64)p, PAGE};
+    CHECK_EQ(ioctl(fd, UFFDIO_ZEROPAGE, &z), 0);
+    CHECK_EQ(poll(&wait, 1, -1), 1);
+    CHECK_EQ(read(fd, &m[1], sizeof m[1]), sizeof m[1]);
+    CHECK(m[1].arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR);
+    c.range = (struct uffdio_range){(u64)p + PAGE, PAGE};
+    CHECK_EQ(ioctl(fd, UFFDIO_CONTINUE, &c), 0);
+    CHECK_EQ(c.mapped, PAGE);
+    pthread_join(thread, &tid);
+    CHECK_EQ(m[0].arg.pagefault.feat.ptid, (u64)tid);
+    close(fd);
+    close(file);
+    munmap(p, LEN);
+    munmap(q, LEN);
+}
+
+/* The other way to a descriptor. */
+static void check_device(void)
+{
+    int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    struct uffdio_api a = {.api = UFFD_API};
+    int fd;
+
+    if (device < 0)
+        return;
+    fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_EQ(ioctl(fd, UFFDIO_API, &a), 0);
+    CHECK_ERR(ioctl(device, USERFAULTFD_IOC_NEW, 0x40), EINVAL);
+    close(fd);
+    close(device);
+}
+
+int main(int argc, char **argv)
+{
+    int fd;
+
+    if (argc > 1)
+        return argv[1][0] == 'e' ? 11 : 1;
+    fd = fault_fd(0);
+    if (fd < 0) {
+        printf("no userfaultfd here: %s\n", strerror(errno));
+        CHECK(errno == EPERM || errno == ENOSYS);
+        return check_done("userfault");
+    }
+    close(fd);
+    check_handshake();
+    check_refused();
+    check_accesses();
+    check_many(NULL);
+    check_many(new_code);
+    check_code();
+    check_fill_over_code();
+    check_signal();
+    check_fork();
+    check_end();
+    check_released();
+    check_calls();
+    check_sigbus();
+    check_protected();
+    check_shared();
+    check_device();
+    return check_done("userfault");
+}
