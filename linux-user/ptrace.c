@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include "ptrace.h"
+#include "sys.h"
 
 /* Found by other processes at the same distance from the program's entry. */
 PtraceBoard ptrace_board;
@@ -24,7 +25,7 @@ i64 ptrace_kick(i32 pid, i32 tid, u32 what, u32 code)
     return host_syscall(SYS_rt_tgsigqueueinfo, pid, tid, TRACEE_SIGNAL, &info);
 }
 
-static bool is_kick(const siginfo_t *info)
+bool ptrace_is_kick(const siginfo_t *info)
 {
     return info->si_code == SI_QUEUE &&
            (u64)info->si_value.sival_ptr >> 32 == KICK_MARK;
@@ -79,7 +80,7 @@ bool ptrace_kicked(Task *t, const siginfo_t *info, ucontext_t *context)
 {
     u32 what = (u64)info->si_value.sival_ptr & 0xff;
 
-    if (!is_kick(info))
+    if (!ptrace_is_kick(info))
         return false;
     t->kicked = true;
     if (what & (TRACEE_TELL | TRACEE_TELL_SIGCHLD))
@@ -211,6 +212,7 @@ void ptrace_publish(Task *t, PtraceSlot *s, PtraceKind kind, u32 code, u64 messa
     s->sys = t->sys;
     s->pc = t->env->pc;
     s->sp = t->process->abi->sp(t);
+    seccomp_heads(t, s->seccomp);
     for (u32 i = 0; i < TRACEE_SETS; i++)
         sets[i].get(t->env, s->set[i]);
     s->dirty = 0;
@@ -258,7 +260,7 @@ static int next_kick(Task *t, u64 set, siginfo_t *info)
     struct timespec limit = {.tv_nsec = CHECK_NS};
     i64 sig = host_syscall(SYS_rt_sigtimedwait, &set, info, &limit, sizeof set);
 
-    if (sig == TRACEE_SIGNAL && !is_kick(info))
+    if (sig == TRACEE_SIGNAL && !ptrace_is_kick(info))
         signal_enqueue(t, TRACEE_SIGNAL, info);
     else if (sig == TRACEE_SIGNAL &&
              (u64)info->si_value.sival_ptr & ~(TRACEE_KICK | TRACEE_LEAVE) & 0xff)

@@ -16,8 +16,9 @@
  *   ptrace_family.c the tracee: clone, execve, the end
  *   ptrace_board.c  the tracer: other processes' boards, the list of tracees
  *   ptrace_memory.c its memory as a file, process_vm_readv
- *   sys_ptrace.c   its requests
- *   sys_wait.c     wait4, waitid: tracees and children
+ *   sys_ptrace.c    its requests
+ *   ptrace_peek.c   those about queued signals and filters
+ *   sys_wait.c      wait4, waitid: tracees and children
  */
 #ifndef TESSERA_TRACEE_H
 #define TESSERA_TRACEE_H
@@ -102,6 +103,7 @@ typedef struct PtraceSlot {
     SysCall sys;
     i64 result;
     u32 seccomp_data;
+    u64 seccomp[2]; /* seccomp_heads */
     u64 pc, sp;
     u64 set[TRACEE_SETS][TRACEE_SET_WORDS]; /* as in AbiRegset */
 } PtraceSlot;
@@ -217,5 +219,12 @@ size_t tracee_memory(Tracee *e, u64 addr, void *bytes, size_t len, bool write);
 u64 tracee_mapped(const Tracee *e, u64 addr, u64 len);
 /* Memory was written behind its back. */
 void tracee_wrote(Tracee *e, u64 addr, u64 len);
+
+/* ---- ptrace_peek.c: requests that only look; arguments as ptrace(2)'s ---- */
+
+bool ptrace_is_kick(const siginfo_t *info);
+i64 ptrace_peek_siginfo(Task *t, i32 tid, u64 addr, u64 data);
+i64 ptrace_get_filter(Task *t, const PtraceSlot *s, u64 nth, u64 data);
+i64 ptrace_get_filter_flags(Task *t, const PtraceSlot *s, u64 size, u64 data);
 
 #endif

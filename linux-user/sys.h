@@ -150,6 +150,17 @@ i64 seccomp_mode(const Task *t);
 /* The guest's AUDIT_ARCH_*. */
 u32 seccomp_arch(const Task *t);
 
+/* A filter of another process. */
+typedef struct SeccompView {
+    u64 program; /* a host address there */
+    u32 n, flags;
+} SeccompView;
+
+/* Where the thread's lists begin, for those who trace it. */
+void seccomp_heads(const Task *t, u64 heads[2]);
+/* The nth filter, oldest first, of the thread whose heads these are; t asks. */
+i64 seccomp_look(const Task *t, i32 tid, const u64 heads[2], u64 nth, SeccompView *out);
+
 /* ---- seccomp_listen.c ---- */
 
 /* A listener for a filter: a descriptor, or -errno.  turn: above 0 and those of the

@@ -250,6 +250,45 @@ static i64 get_call_info(Request *q)
     return guest_write(q->t, q->data, &info, MIN(size, q->addr)) ? (i64)size : -EFAULT;
 }
 
+/* ---- what no guest can have switched on ---- */
+
+/* Nobody has registered one. */
+static i64 get_rseq(Request *q)
+{
+    const struct ptrace_rseq_configuration none = {0};
+
+    return guest_write(q->t, q->data, &none, MIN(q->addr, sizeof none))
+               ? (i64)sizeof none
+               : -EFAULT;
+}
+
+/* Newer than the headers: struct ptrace_sud_config, of which all is 0. */
+enum { SET_DISPATCH = 0x4210, GET_DISPATCH = 0x4211 };
+
+typedef struct Dispatch {
+    u64 mode, selector, offset, len;
+} Dispatch;
+
+static i64 get_dispatch(Request *q)
+{
+    const Dispatch off = {0};
+
+    if (q->addr != sizeof off)
+        return -EINVAL;
+    return PUT(q->t, q->data, &off) ? 0 : -EFAULT;
+}
+
+static i64 set_dispatch(Request *q)
+{
+    Dispatch wanted;
+
+    if (q->addr != sizeof wanted)
+        return -EINVAL;
+    if (!GET(q->t, q->data, &wanted))
+        return -EFAULT;
+    return wanted.mode || wanted.selector || wanted.offset || wanted.len ? -EINVAL : 0;
+}
+
 /* ---- dispatch ---- */
 
 static i64 stopped_request(Request *q, u64 request)
@@ -273,6 +312,15 @@ static i64 stopped_request(Request *q, u64 request)
     case PTRACE_GETREGSET: return register_set(q, false);
     case PTRACE_SETREGSET: return register_set(q, true);
     case PTRACE_GET_SYSCALL_INFO: return get_call_info(q);
+    case PTRACE_PEEKSIGINFO:
+        return ptrace_peek_siginfo(q->t, q->e->tid, q->addr, q->data);
+    case PTRACE_SECCOMP_GET_FILTER:
+        return ptrace_get_filter(q->t, &q->slot, q->addr, q->data);
+    case PTRACE_SECCOMP_GET_METADATA:
+        return ptrace_get_filter_flags(q->t, &q->slot, q->addr, q->data);
+    case PTRACE_GET_RSEQ_CONFIGURATION: return get_rseq(q);
+    case GET_DISPATCH: return get_dispatch(q);
+    case SET_DISPATCH: return set_dispatch(q);
     default: return -EIO;
     }
 }

@@ -11,20 +11,27 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "bpf.h"
+#include "ptrace.h"
 #include "sys.h"
+
+typedef struct Head {
+    u32 n;     /* instructions */
+    u32 turn;  /* of its listener; 0: it has none */
+    u32 flags; /* those that are kept: SECCOMP_FILTER_FLAG_LOG */
+} Head;
 
 struct Seccomp {
     Seccomp *older;
     _Atomic u32 users; /* threads and newer filters */
     u32 total;         /* instructions of it and all older ones, as the kernel counts */
-    u32 n;
-    u32 turn; /* of its listener; 0: it has none */
+    Head head;
     struct sock_filter program[];
 };
 
@@ -50,11 +57,10 @@ void seccomp_drop(Seccomp *s)
 }
 
 /* Puts a copy of the program at the head of a list; 0 or -errno. */
-static i64 add(Seccomp *_Atomic *list, const struct sock_filter *program, u32 n,
-               u32 turn)
+static i64 add(Seccomp *_Atomic *list, const struct sock_filter *program, Head head)
 {
     Seccomp *older = *list, *s;
-    u32 total = (older ? older->total + EACH_COSTS : 0) + n;
+    u32 n = head.n, total = (older ? older->total + EACH_COSTS : 0) + n;
 
     if (!bpf_check(program, n))
         return -EINVAL;
@@ -63,8 +69,7 @@ static i64 add(Seccomp *_Atomic *list, const struct sock_filter *program, u32 n,
     s->older = older; /* its user is now s */
     s->users = 1;
     s->total = total;
-    s->n = n;
-    s->turn = turn;
+    s->head = head;
     memcpy(s->program, program, n * sizeof *program);
     *list = s;
     return 0;
@@ -75,7 +80,7 @@ static i64 add_all(Seccomp *_Atomic *list, const Seccomp *s)
 {
     i64 r = s ? add_all(list, s->older) : 0;
 
-    return s && r == 0 ? add(list, s->program, s->n, s->turn) : r;
+    return s && r == 0 ? add(list, s->program, s->head) : r;
 }
 
 /* ---- a system call meets them ---- */
@@ -94,7 +99,7 @@ static void ask(const Seccomp *s, const struct seccomp_data *data, Verdict *v)
         u32 answer = bpf_run(s->program, data);
 
         if (action_of(answer) < action_of(v->answer))
-            *v = (Verdict){answer, s->turn};
+            *v = (Verdict){answer, s->head.turn};
     }
 }
 
@@ -167,19 +172,22 @@ bool seccomp_stops(Task *t, i64 *result)
 
 /* ---- new filters ---- */
 
-static bool may_filter(void)
+static bool is_admin(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
-    if (host_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1)
-        return true;
     return host_syscall(SYS_capget, &header, caps) == 0 &&
            caps[0].effective & 1u << CAP_SYS_ADMIN;
 }
 
+static bool may_filter(void)
+{
+    return host_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1 || is_admin();
+}
+
 /* The program becomes all threads', and so do those that the caller has. */
-static i64 add_for_all(Task *t, const struct sock_filter *program, u32 n, u32 turn)
+static i64 add_for_all(Task *t, const struct sock_filter *program, Head head)
 {
     Process *p = t->process;
     i64 r;
@@ -187,7 +195,7 @@ static i64 add_for_all(Task *t, const struct sock_filter *program, u32 n, u32 tu
     pthread_mutex_lock(&p->signal_lock);
     r = add_all(&p->seccomp, t->seccomp);
     if (r == 0)
-        r = add(&p->seccomp, program, n, turn);
+        r = add(&p->seccomp, program, head);
     pthread_mutex_unlock(&p->signal_lock);
     if (r == 0) {
         seccomp_drop(t->seccomp);
@@ -201,27 +209,27 @@ static u32 last_turn(const Seccomp *s)
     u32 turn = 0;
 
     for (; s; s = s->older)
-        turn = MAX(turn, s->turn);
+        turn = MAX(turn, s->head.turn);
     return turn;
 }
 
 /* Returns the listener, if it is to have one. */
 static i64 add_filter(Task *t, u64 flags, const struct sock_filter *program, u32 n)
 {
-    u32 turn = 0;
+    Head head = {.n = n, .flags = flags & SECCOMP_FILTER_FLAG_LOG};
     i64 listener = 0, r;
 
     if (!bpf_check(program, n))
         return -EINVAL;
     if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
-        turn = MAX(last_turn(t->seccomp), last_turn(t->process->seccomp)) + 1;
-        listener = seccomp_listen(turn, (u32)flags);
+        head.turn = MAX(last_turn(t->seccomp), last_turn(t->process->seccomp)) + 1;
+        listener = seccomp_listen(head.turn, (u32)flags);
         if (listener < 0)
             return listener;
     }
-    r = flags & SECCOMP_FILTER_FLAG_TSYNC ? add_for_all(t, program, n, turn)
-                                          : add(&t->seccomp, program, n, turn);
-    if (r < 0 && turn)
+    r = flags & SECCOMP_FILTER_FLAG_TSYNC ? add_for_all(t, program, head)
+                                          : add(&t->seccomp, program, head);
+    if (r < 0 && head.turn)
         close((int)listener);
     return r < 0 ? r : listener;
 }
@@ -327,20 +335,58 @@ i64 seccomp_mode(const Task *t)
                                              : SECCOMP_MODE_DISABLED;
 }
 
-/* ---- across execve: a file of programs, oldest first, each after its head ---- */
+/* ---- another process's filters, for its tracer ---- */
 
-typedef struct Head {
-    u32 n, turn;
-} Head;
+void seccomp_heads(const Task *t, u64 heads[2])
+{
+    heads[0] = (u64)t->seccomp;
+    heads[1] = (u64)t->process->seccomp;
+}
+
+/* Reads filters, newest first, at most that many; *at: where the last one is. */
+static u32 read_list(i32 tid, const u64 heads[2], u32 most, Seccomp *last, u64 *at)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < 2; i++) {
+        u64 next = heads[i];
+
+        while (next && n < most && board_read(tid, next, last, sizeof *last)) {
+            *at = next;
+            next = (u64)last->older;
+            n++;
+        }
+    }
+    return n;
+}
+
+i64 seccomp_look(const Task *t, i32 tid, const u64 heads[2], u64 nth, SeccompView *out)
+{
+    Seccomp s;
+    u64 at;
+    u32 n;
+
+    if (!is_admin() || seccomp_is_on(t))
+        return -EACCES;
+    n = read_list(tid, heads, TOTAL_MOST, &s, &at);
+    if (nth >= n)
+        return n ? -ENOENT : -EINVAL;
+    n = read_list(tid, heads, n - (u32)nth, &s, &at);
+    if (n == 0 || s.head.n > BPF_PROGRAM_LONGEST)
+        return -ESRCH; /* it has ended meanwhile */
+    *out = (SeccompView){at + offsetof(Seccomp, program), s.head.n, s.head.flags};
+    return 0;
+}
+
+/* ---- across execve: a file of programs, oldest first, each after its head ---- */
 
 static bool put_list(int fd, const Seccomp *s)
 {
-    const Head head = s ? (Head){s->n, s->turn} : (Head){0};
-    size_t size = head.n * sizeof *s->program;
+    size_t size = s ? s->head.n * sizeof *s->program : 0;
 
-    return !s ||
-           (put_list(fd, s->older) && write(fd, &head, sizeof head) == sizeof head &&
-            write(fd, s->program, size) == (ssize_t)size);
+    return !s || (put_list(fd, s->older) &&
+                  write(fd, &s->head, sizeof s->head) == sizeof s->head &&
+                  write(fd, s->program, size) == (ssize_t)size);
 }
 
 int seccomp_exec_begin(const Task *t)
@@ -368,7 +414,7 @@ void seccomp_adopt(Task *t, const char *file)
 
         good = head.n <= BPF_PROGRAM_LONGEST &&
                read((int)fd, program, (size_t)size) == size &&
-               add(&t->seccomp, program, head.n, head.turn) == 0;
+               add(&t->seccomp, program, head) == 0;
     }
     if (!good || !t->seccomp)
         fatal(1, "-seccomp %s: no filters there", file);
