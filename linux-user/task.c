@@ -170,21 +170,18 @@ void task_leave(Task *t)
         host_syscall(SYS_exit, code); /* the wait status, when it is the last */
 }
 
-static int start_thread(Birth *b, i32 *tid)
+int task_thread_new(pthread_t *thread, size_t stack, void *(*fn)(void *), void *arg)
 {
     pthread_attr_t attr;
-    pthread_t thread;
     sigset_t all;
     int error;
 
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, THREAD_STACK);
+    pthread_attr_setstacksize(&attr, stack);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     memset(&all, 0xff, sizeof all);
     pthread_attr_setsigmask_np(&attr, &all);
-    error = pthread_create(&thread, &attr, thread_main, b);
-    if (error == 0)
-        *tid = thread_tid(thread); /* the thread waits for us before it ends */
+    error = pthread_create(thread, &attr, fn, arg);
     pthread_attr_destroy(&attr);
     return error;
 }
@@ -218,18 +215,20 @@ static Birth *birth_new(Task *t, const CloneArgs *a)
 static i64 clone_thread(Task *t, const CloneArgs *a)
 {
     Birth *b = birth_new(t, a);
+    pthread_t thread;
     i32 tid = 0;
     int error;
 
     if (!b)
         return -EAGAIN;
-    error = start_thread(b, &tid);
+    error = task_thread_new(&thread, THREAD_STACK, thread_main, b);
     if (error) {
         ptrace_thread_end(b->task);
         env_free(b->task->env);
         task_free(b->task);
         free(b);
     } else {
+        tid = thread_tid(thread); /* it waits for us before it ends */
         if (a->flags & CLONE_PARENT_SETTID)
             PUT(t, a->parent_tid, &tid);
         if (b->first)

@@ -15,6 +15,8 @@
 
 /* The registers of a clone. */
 void task_inherit(Task *child, const Env *from, const CloneArgs *a);
+/* A host thread that nobody joins, all signals blocked; 0 or an error. */
+int task_thread_new(pthread_t *thread, size_t stack, void *(*fn)(void *), void *arg);
 /* Blocks all signals in the host. */
 void task_block_all(void);
 /* CLONE_VM without CLONE_THREAD and CLONE_VFORK. */

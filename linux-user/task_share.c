@@ -79,7 +79,7 @@ static void free_child(Share *s)
     task_free(t);
 }
 
-/* A thread of ours, all signals blocked. */
+/* A thread of ours. */
 static void *keeper_main(void *arg)
 {
     Share *s = arg;
@@ -100,23 +100,6 @@ static void *keeper_main(void *arg)
     free(s->stack);
     release(s);
     return NULL;
-}
-
-static int start_keeper(Share *s)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all;
-    int error;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, KEEPER_STACK);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    memset(&all, 0xff, sizeof all);
-    pthread_attr_setsigmask_np(&attr, &all);
-    error = pthread_create(&thread, &attr, keeper_main, s);
-    pthread_attr_destroy(&attr);
-    return error;
 }
 
 /* The child's process and task, not running yet. */
@@ -169,12 +152,13 @@ static Share *share_new(Task *t, const CloneArgs *a)
 i64 task_clone_shared(Task *t, const CloneArgs *a)
 {
     Share *s = share_new(t, a);
+    pthread_t keeper;
     i32 pidfd = -1;
     i64 r;
 
     if (!s)
         return -ENOMEM;
-    r = -start_keeper(s);
+    r = -task_thread_new(&keeper, KEEPER_STACK, keeper_main, s);
     if (r < 0) {
         env_free(s->task->env);
         task_free(s->task);
