@@ -176,6 +176,7 @@ struct Tracer {
     pthread_mutex_t lock;
     i32 pid;
     struct _GArray *tracees; /* Tracee */
+    Tracee asker; /* not one: who has last told a seccomp listener something */
     _Atomic u32 n_news;
     _Atomic i32 news[TRACEE_NEWS]; /* threads that have told something; 0: empty */
     _Atomic u32 soon;              /* somebody has told something, or is about to end */

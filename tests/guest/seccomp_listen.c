@@ -198,6 +198,7 @@ static void answers(void)
     CHECK_EQ(p.revents, POLLOUT);
     CHECK_EQ(n.pid, pid);
     CHECK_EQ(n.data.args[0], 0x1234567887654321);
+    CHECK(n.data.instruction_pointer - (u64)(uintptr_t)syscall < 256);
     CHECK(is_valid(n.id));
     CHECK(!is_valid(n.id + 1));
     CHECK_ERR(reply(n.id + 1, 0, 0, 0), ENOENT);
@@ -645,8 +646,21 @@ static int in_child(void (*run)(void))
     return status;
 }
 
+/* Where the host does not let listeners be. */
+static int refused(void)
+{
+    CHECK_ERR(notify(SYS_getpgid, LISTEN), EINVAL);
+    CHECK_EQ(prctl(PR_GET_SECCOMP), 0);
+    CHECK(syscall(SYS_getpgid, 0) > 0);
+    CHECK_EQ(answer(SYS_getpgid, SECCOMP_RET_ERRNO | 71, 0), 0);
+    CHECK_ERR(syscall(SYS_getpgid, 0), 71);
+    return check_done("refused");
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "refused"))
+        return refused();
     if (argc > 1)
         return strcmp(argv[1], "executed") ? 5 : syscall(SYS_getpgid, 4) != 40;
     self = argv[0];
