@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include "sig.h"
+#include "ptrace.h"
 
 /* ---- which mapping ---- */
 
@@ -31,11 +31,15 @@ static bool find_file(u64 host_addr, char *path, u64 *offset)
 
 void mem_describe(Process *p, u64 addr, char *out, size_t size)
 {
-    const Memory *m = p->mem;
+    Memory *m = p->mem;
     char path[PATH_MAX];
+    bool mapped;
     u64 offset;
 
-    if (!space_contains(&m->space, addr, 1) || !mem_mapped(m, addr, 1))
+    pthread_mutex_lock(&m->lock);
+    mapped = mem_mapped(m, addr, 1);
+    pthread_mutex_unlock(&m->lock);
+    if (!mapped)
         snprintf(out, size, "unmapped");
     else if (addr >= m->stack_start && addr < m->stack_end)
         snprintf(out, size, "[stack]");
@@ -83,8 +87,22 @@ void signal_die(Task *t, int sig)
     _exit(128 + sig); /* not a signal that kills */
 }
 
+void signal_let_die(const Process *p)
+{
+    if (p->dying == getpid())
+        ptrace_park();
+}
+
+/* The first thread's signal counts; a Process may be that of several processes. */
+static void begin_to_die(Process *p)
+{
+    if (atomic_exchange(&p->dying, getpid()) == getpid())
+        ptrace_park();
+}
+
 void signal_die_of(Task *t, const siginfo_t *info, const char *why)
 {
+    begin_to_die(t->process);
     if (is_fault(info) || why)
         crash_report(t, info, why);
     core_dump(t, info);

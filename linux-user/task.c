@@ -530,6 +530,7 @@ i64 task_exit(Task *t, int code)
 
 void task_exit_group(Task *t, int code)
 {
+    signal_let_die(t->process);
     task_robust_end(t);
     if (t->vfork_child)
         clear_tid(t);

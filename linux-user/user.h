@@ -296,6 +296,8 @@ void signal_take(Process *p, u64 signals);
 void signal_watch(Process *p, bool on);
 /* Ends this process by the signal, as its default action would. */
 _Noreturn void signal_die(Task *t, int sig);
+/* Does not return where another thread dies of a signal. */
+void signal_let_die(const Process *p);
 
 /* ---- host_x86_64.c: what needs assembler ---- */
 
@@ -356,6 +358,7 @@ struct Process {
     bool signals_watched;       /* a debugger wants to know of all that would end it */
     bool notes_calls;           /* for -crash */
     u64 core_signals;           /* those that we kill by, to write a core file */
+    _Atomic i32 dying;          /* the process whose thread dies of a signal */
     bool traced;                /* a tracer wants to know of all signals */
     Tracer *tracer;             /* the tracer that the guest may be */
     Seccomp *_Atomic seccomp;   /* filters of all threads */

@@ -78,6 +78,28 @@ static void crash(const struct Node *node, int depth)
     free(heap);
 }
 
+/* Several threads die at once, and there is much to write. */
+static pthread_barrier_t barrier;
+
+static void *fall(void *arg)
+{
+    pthread_barrier_wait(&barrier);
+    *(volatile int *)0x18 = 1;
+    return arg;
+}
+
+static void crash_together(void)
+{
+    enum { FALL = 4, MUCH = 64 << 20 };
+    pthread_t t;
+
+    memset(malloc(MUCH), 7, MUCH);
+    pthread_barrier_init(&barrier, NULL, FALL);
+    for (int i = 1; i < FALL; i++)
+        pthread_create(&t, NULL, fall, NULL);
+    fall(NULL);
+}
+
 int main(int argc, char **argv)
 {
     const char *way = argc > 1 ? argv[1] : "crash";
@@ -104,6 +126,8 @@ int main(int argc, char **argv)
         pause();
     if (!strcmp(way, "none") || !strcmp(way, "limit"))
         abort();
+    if (!strcmp(way, "together"))
+        crash_together();
     crash(nodes, 1);
     return 0;
 }
