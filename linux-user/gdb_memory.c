@@ -48,12 +48,12 @@ static bool access_memory(Gdb *g, u64 addr, u8 *bytes, u64 len, bool write)
     Memory *m = g->process->mem;
     bool good = space_contains(&m->space, addr, len);
 
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     for (u64 done = 0, n; good && done < len; done += n) {
         n = MIN(len - done, PAGE_SIZE - ((addr + done) & ~PAGE_MASK));
         good = access_page(g, addr + done, bytes + done, n, write);
     }
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     return good;
 }
 
@@ -72,9 +72,9 @@ bool gdb_mapped(GdbStub *s, u64 addr)
     Memory *m = gdb_of(s)->process->mem;
     bool mapped;
 
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     mapped = mem_mapped(m, addr, 1);
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     return mapped;
 }
 

@@ -27,7 +27,7 @@ bool mem_init(Memory *m, const Options *o)
     if (!(o->guest_base ? space_init_at(&m->space, size, o->guest_base)
                         : space_init(&m->space, size)))
         return false;
-    pthread_mutex_init(&m->lock, NULL);
+    m->lock = (Lock){0};
     m->low = LOWEST;
     m->top = m->space.size;
     return true;
@@ -234,14 +234,14 @@ i64 mem_mmap(Task *t, u64 addr, u64 len, int prot, int flags, int fd, u64 offset
     if (len > m->space.size)
         return -ENOMEM;
     len = align_up(len, PAGE_SIZE);
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     addr = mem_mmap_hint(t->process, addr, len, prot, flags, fd, offset);
     r = mem_place(m, addr, len, flags);
     if (r >= 0)
         r = map(t->process, (u64)r, len, prot, flags, fd, offset);
     if (r >= 0)
         mem_note_file(t->process, (u64)r, len, prot, flags, fd, offset);
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     if (r >= 0 && log_on(LOG_PAGE))
         log_printf("mmap 0x%llx-0x%llx prot %d flags 0x%x\n", (long long)r,
                    (long long)((u64)r + len), prot, flags);
@@ -268,9 +268,9 @@ i64 mem_munmap(Task *t, u64 addr, u64 len)
         r = -EINVAL;
     if (r < 0)
         return r;
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     r = mem_sealed(m, addr, len) ? -EPERM : mem_unmap(t->process, addr, len);
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     if (log_on(LOG_PAGE))
         log_printf("munmap 0x%llx-0x%llx\n", (long long)addr, (long long)(addr + len));
     return r;
@@ -320,7 +320,7 @@ i64 mem_mprotect(Task *t, u64 addr, u64 len, int prot)
 
     if (r < 0 || len == 0)
         return r;
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     if ((prot & PROT_GROWSDOWN) && addr >= m->stack_start && addr < m->stack_end) {
         len += addr - m->stack_start;
         addr = m->stack_start;
@@ -333,7 +333,7 @@ i64 mem_mprotect(Task *t, u64 addr, u64 len, int prot)
         r = -EPERM;
     if (r == 0)
         r = protect(t->process, addr, len, prot);
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     if (log_on(LOG_PAGE))
         log_printf("mprotect 0x%llx-0x%llx prot %d\n", (long long)addr,
                    (long long)(addr + len), prot);
@@ -347,7 +347,7 @@ i64 mem_brk(Task *t, u64 addr)
     u64 old, new;
     i64 r = 0;
 
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     old = align_up(m->brk, PAGE_SIZE);
     if (addr < m->brk_start || addr > m->space.size)
         addr = m->brk;
@@ -363,7 +363,7 @@ i64 mem_brk(Task *t, u64 addr)
     if (r >= 0)
         m->brk = addr;
     addr = m->brk;
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     return (i64)addr;
 }
 
@@ -476,11 +476,11 @@ i64 mem_seal(Task *t, u64 addr, u64 len, u64 flags)
     r = page_range(m, addr, &len, -ENOMEM);
     if (r < 0 || len == 0)
         return r;
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     if (!extents_cover(&m->map, addr, addr + len) ||
         !extents_add(&m->sealed, addr, addr + len))
         r = -ENOMEM;
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     return r;
 }
 

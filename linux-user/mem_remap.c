@@ -143,9 +143,9 @@ i64 mem_mremap(Task *t, u64 addr, u64 old_len, u64 new_len, int flags, u64 new_a
     v.new_len = align_up(new_len, PAGE_SIZE);
     if ((flags & MREMAP_DONTUNMAP) && v.old_len != v.new_len)
         return -EINVAL;
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     r = remap(t->process, &v);
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     if (r >= 0 && log_on(LOG_PAGE))
         log_printf("mremap 0x%llx+0x%llx -> 0x%llx+0x%llx\n", (long long)v.from,
                    (long long)v.old_len, (long long)r, (long long)v.new_len);

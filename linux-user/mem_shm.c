@@ -62,12 +62,12 @@ i64 mem_shmat(Task *t, int id, u64 addr, int flags)
         return -errno;
     if (ds.shm_segsz > m->space.size)
         return -ENOMEM;
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     if (!m->shm)
         m->shm = g_array_new(false, false, sizeof(Extent));
     r = attach(t->process, id, addr, align_up(ds.shm_segsz, PAGE_SIZE),
                flags & ~SHM_RND);
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     return r;
 }
 
@@ -77,10 +77,10 @@ i64 mem_shmdt(Task *t, u64 addr)
     i64 r = -EINVAL;
     Extent *s;
 
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     s = m->shm ? find(m, addr) : NULL;
     if (s) /* the reservation over it detaches it */
         r = mem_unmap(t->process, s->start, s->end - s->start);
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     return r;
 }

@@ -129,7 +129,7 @@ static void each_line(const ProcView *v, const ProcFile *f, const char *name,
     Line next;
 
     if (v->mem)
-        pthread_mutex_lock(&v->mem->lock);
+        lock_take(&v->mem->lock);
     while (in && fgets(text, sizeof text, in)) {
         if (!parse(text, &next)) {
             g_ptr_array_add(m.more, g_strdup(text));
@@ -144,7 +144,7 @@ static void each_line(const ProcView *v, const ProcFile *f, const char *name,
     if (m.parts->len)
         visit(&m, ctx);
     if (v->mem)
-        pthread_mutex_unlock(&v->mem->lock);
+        lock_leave(&v->mem->lock);
     if (in)
         fclose(in);
     g_array_unref(m.parts);
@@ -341,9 +341,9 @@ u64 proc_mapped(const ProcView *v, const ProcFile *f)
         each_line(v, f, "maps", add_size, &size);
         return size;
     }
-    pthread_mutex_lock(&v->mem->lock);
+    lock_take(&v->mem->lock);
     for (size_t i = 0; i < v->mem->map.n; i++)
         size += v->mem->map.at[i].end - v->mem->map.at[i].start;
-    pthread_mutex_unlock(&v->mem->lock);
+    lock_leave(&v->mem->lock);
     return size;
 }

@@ -173,7 +173,7 @@ typedef struct Tracee {
 enum { TRACEE_NEWS = 32, TRACEE_WAITERS = 16 };
 
 struct Tracer {
-    pthread_mutex_t lock;
+    Lock lock;
     i32 pid;
     struct _GArray *tracees; /* Tracee */
     Tracee asker; /* not one: who has last told a seccomp listener something */

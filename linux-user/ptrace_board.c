@@ -358,7 +358,7 @@ void tracer_end(Process *p, i32 tid)
 
     if (!r->tracees || r->pid != getpid())
         return;
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     for (u32 i = r->tracees->len; i-- > 0;) {
         Tracee *e = tracee_at(r, i);
         PtraceSlot slot;
@@ -371,5 +371,5 @@ void tracer_end(Process *p, i32 tid)
             tracee_let_go(e, 0);
         g_array_remove_index(r->tracees, i);
     }
-    pthread_mutex_unlock(&r->lock);
+    lock_leave(&r->lock);
 }

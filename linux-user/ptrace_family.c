@@ -13,7 +13,7 @@
 static void begin(Process *p, Tracer *r)
 {
     *r = (Tracer){.pid = getpid()};
-    pthread_mutex_init(&r->lock, NULL);
+    r->lock = (Lock){0};
     p->tracer = r;
     ptrace_board.base = (u64)p->mem->space.base;
     ptrace_board.size = p->mem->space.size;

@@ -42,10 +42,10 @@ static i64 locate(Task *t, i32 tid, Tracee *out)
     Tracer *r = t->process->tracer;
     const Tracee *known;
 
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     known = tracee_find(r, tid);
     *out = known ? *known : (Tracee){0};
-    pthread_mutex_unlock(&r->lock);
+    lock_leave(&r->lock);
     return out->slot ? 0 : board_find(tid, out);
 }
 

@@ -202,7 +202,7 @@ void signal_init_faults(void)
 
 void signal_init(Process *p)
 {
-    pthread_mutex_init(&p->signal_lock, NULL);
+    p->signal_lock = (Lock){0};
     for (int sig = 1; sig <= SIGNALS; sig++)
         if (signal_bit(sig) & FAULT_SIGNALS)
             signal_action_of(p, sig); /* before the host's are ours */
@@ -231,9 +231,9 @@ void signal_reclaim(Task *t)
     const int setxid = 33; /* the guest's libc uses the same */
     Process *p = t->process;
 
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     signal_host_action(p, setxid, signal_action_of(p, setxid));
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
     signal_host_mask(t->mask);
 }
 
@@ -251,24 +251,24 @@ static void mirror_defaults(Process *p, u64 signals)
 
 void signal_intercept(Process *p, bool on)
 {
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     p->signals_watched = on;
     mirror_defaults(p, ~0ull);
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
 }
 
 void signal_take(Process *p, u64 signals)
 {
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     signals ^= p->core_signals;
     p->core_signals ^= signals;
     mirror_defaults(p, signals);
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
 }
 
 void signal_watch(Process *p, bool on)
 {
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     p->traced = on;
     for (int sig = 1; sig <= SIGNALS; sig++) {
         const SigAction *a = signal_action_of(p, sig);
@@ -277,7 +277,7 @@ void signal_watch(Process *p, bool on)
             a->handler <= ABI_SIG_IGN)
             signal_host_action(p, sig, a);
     }
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
 }
 
 /* ---- threads ---- */
@@ -306,14 +306,14 @@ static SigAction take_action(Process *p, int sig)
 {
     SigAction *now, action;
 
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     now = signal_action_of(p, sig);
     action = *now;
     if (action.handler > ABI_SIG_IGN && (action.flags & SA_RESETHAND)) {
         now->handler = ABI_SIG_DFL;
         signal_host_action(p, sig, now);
     }
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
     return action;
 }
 
@@ -402,9 +402,9 @@ static SigAction look_up_action(Process *p, int sig)
 {
     SigAction a;
 
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     a = *signal_action_of(p, sig);
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
     return a;
 }
 

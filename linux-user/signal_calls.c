@@ -57,13 +57,13 @@ i64 signal_action(Task *t, int sig, u64 act, u64 old, u64 set_size)
         return -EINVAL;
     if (act && !GET(t, act, &new))
         return -EFAULT;
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     was = *signal_action_of(p, sig);
     if (act && new.handler > ABI_SIG_IGN)
         r = return_page(t);
     if (act && r == 0)
         r = set_action(t, sig, &new);
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
     return r == 0 && old && !PUT(t, old, &was) ? -EFAULT : r;
 }
 

@@ -19,7 +19,7 @@ typedef struct Mapping {
 } Mapping;
 
 struct Symbols {
-    pthread_mutex_t *lock;
+    Lock *lock;
     const Memory *mem;
     const char *prefix;
     u32 known;         /* Memory.code_maps when maps was read */
@@ -29,20 +29,20 @@ struct Symbols {
     pid_t pid;         /* a fork's child says nothing of them */
 };
 
-Symbols *symbols_new(const Memory *m, const char *prefix, pthread_mutex_t *lock)
+Symbols *symbols_new(const Memory *m, const char *prefix, Lock *lock)
 {
     Symbols *s = g_new0(Symbols, 1);
 
     s->lock = lock;
-    pthread_mutex_init(lock, NULL);
+    *lock = (Lock){0};
     s->mem = m;
     s->prefix = prefix;
     s->pid = getpid();
     return s;
 }
 
-void symbols_lock(Symbols *s) { pthread_mutex_lock(s->lock); }
-void symbols_unlock(Symbols *s) { pthread_mutex_unlock(s->lock); }
+void symbols_lock(Symbols *s) { lock_take(s->lock); }
+void symbols_unlock(Symbols *s) { lock_leave(s->lock); }
 
 /* ---- which file is where; the lock is held ---- */
 

@@ -34,8 +34,8 @@ static void context_free(void *context)
     free(c);
 }
 
-static void lock(Task *t) { pthread_mutex_lock(&t->process->mem->lock); }
-static void unlock(Task *t) { pthread_mutex_unlock(&t->process->mem->lock); }
+static void lock(Task *t) { lock_take(&t->process->mem->lock); }
+static void unlock(Task *t) { lock_leave(&t->process->mem->lock); }
 
 static void context_add(Task *t, Context *c)
 {

@@ -158,7 +158,7 @@ static u64 action_bits(Process *p, bool ignored)
 {
     u64 bits = 0;
 
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     for (int sig = 1; sig <= SIGNALS; sig++) {
         u64 handler = signal_action_of(p, sig)->handler;
 
@@ -166,7 +166,7 @@ static u64 action_bits(Process *p, bool ignored)
                     : handler != ABI_SIG_DFL && handler != ABI_SIG_IGN)
             bits |= signal_bit(sig);
     }
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
     return bits;
 }
 

@@ -79,9 +79,9 @@ static i64 attach(Task *t, i32 tid, bool seize, u64 addr, u64 options)
     TRACEE_PUT(&e, tracer_tid, &tracer_tid);
     TRACEE_PUT(&e, tracer, &self);
     e.tracer_tid = tracer_tid;
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     tracee_add(r, &e)->told = slot.serial;
-    pthread_mutex_unlock(&r->lock);
+    lock_leave(&r->lock);
     tracee_wish(&e, offsetof(PtraceSlot, wish.adopted), 1);
     if (!seize) {
         TRACEE_PUT(&e, stop_sender, &self);
@@ -361,8 +361,8 @@ i64 sys_ptrace(Task *t, u64 request, u64 pid, u64 addr, u64 data)
     case PTRACE_ATTACH: return attach(t, (i32)pid, false, addr, data);
     case PTRACE_SEIZE: return attach(t, (i32)pid, true, addr, data);
     }
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     result = tracee_request(t, request, (i32)pid, addr, data);
-    pthread_mutex_unlock(&r->lock);
+    lock_leave(&r->lock);
     return result;
 }

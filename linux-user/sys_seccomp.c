@@ -192,11 +192,11 @@ static i64 add_for_all(Task *t, const struct sock_filter *program, Head head)
     Process *p = t->process;
     i64 r;
 
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     r = add_all(&p->seccomp, t->seccomp);
     if (r == 0)
         r = add(&p->seccomp, program, head);
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->signal_lock);
     if (r == 0) {
         seccomp_drop(t->seccomp);
         t->seccomp = NULL;

@@ -41,8 +41,8 @@ static void ring_free(void *ring)
     g_free(r);
 }
 
-static void lock(Task *t) { pthread_mutex_lock(&t->process->mem->lock); }
-static void unlock(Task *t) { pthread_mutex_unlock(&t->process->mem->lock); }
+static void lock(Task *t) { lock_take(&t->process->mem->lock); }
+static void unlock(Task *t) { lock_leave(&t->process->mem->lock); }
 
 /* A copy of it; false: no ring of ours. */
 static bool ring_find(Task *t, u64 fd, Ring *out)

@@ -82,9 +82,9 @@ static i64 handshake(Task *t, u64 fd, u64 addr)
  * translated code has split them. */
 static void contents_change(Process *p, u64 addr, u64 len)
 {
-    pthread_mutex_lock(&p->mem->lock);
+    lock_take(&p->mem->lock);
     mem_contents_change(p, addr, len);
-    pthread_mutex_unlock(&p->mem->lock);
+    lock_leave(&p->mem->lock);
 }
 
 static i64 check(Task *t, const Request *q, u64 addr)

@@ -171,7 +171,7 @@ static bool look_at_all(Task *t, const Wanted *w, Found *out, bool *some)
     bool found = false;
 
     *some = false;
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     tracer_look(r);
     for (u32 i = 0; r->tracees && i < r->tracees->len && !found; i++) {
         Tracee *e = &g_array_index(r->tracees, Tracee, i);
@@ -181,7 +181,7 @@ static bool look_at_all(Task *t, const Wanted *w, Found *out, bool *some)
             found = look(r, e, w, out);
         }
     }
-    pthread_mutex_unlock(&r->lock);
+    lock_leave(&r->lock);
     return found;
 }
 
@@ -287,9 +287,9 @@ static void child_ended(Task *t, i32 pid)
 
     if (!r->tracees)
         return;
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     tracee_remove(r, pid);
-    pthread_mutex_unlock(&r->lock);
+    lock_leave(&r->lock);
 }
 
 /* ---- the calls ---- */

@@ -246,8 +246,8 @@ static void lock_all(Task *t)
 {
     Process *p = t->process;
 
-    pthread_mutex_lock(&p->signal_lock);
-    pthread_mutex_lock(&p->mem->lock);
+    lock_take(&p->signal_lock);
+    lock_take(&p->mem->lock);
     exec_fork_prepare(p->cache, t->env);
     symbols_lock(p->symbols);
 }
@@ -255,8 +255,8 @@ static void lock_all(Task *t)
 static void unlock_all(Process *p)
 {
     symbols_unlock(p->symbols);
-    pthread_mutex_unlock(&p->mem->lock);
-    pthread_mutex_unlock(&p->signal_lock);
+    lock_leave(&p->mem->lock);
+    lock_leave(&p->signal_lock);
 }
 
 /* The child is another kernel task: nothing of its own is pending. */
@@ -391,10 +391,10 @@ static i64 clone_vfork(Task *t, const CloneArgs *a)
         gdb_fork_begin(t, true);
     task_block_all();
     saved = *t; /* with what came until now */
-    pthread_mutex_lock(&t->process->signal_lock);
+    lock_take(&t->process->signal_lock);
     v.process = *t->process;
-    pthread_mutex_unlock(&t->process->signal_lock);
-    pthread_mutex_init(&v.process.signal_lock, NULL);
+    lock_leave(&t->process->signal_lock);
+    v.process.signal_lock = (Lock){0};
     explain_vfork(&v.process);
     pid = clone(vfork_child, stack + VFORK_STACK, (int)flags, &v, &pidfd);
     r = host(pid);

@@ -108,10 +108,10 @@ static bool make_task(Share *s, Task *t)
     Process *p = t->process;
     Env *env = env_new(p->cache);
 
-    pthread_mutex_lock(&p->signal_lock);
+    lock_take(&p->signal_lock);
     s->process = *p;
-    pthread_mutex_unlock(&p->signal_lock);
-    pthread_mutex_init(&s->process.signal_lock, NULL);
+    lock_leave(&p->signal_lock);
+    s->process.signal_lock = (Lock){0};
     s->process.n_tasks = 0;
     s->process.gdb = NULL;
     explain_vfork(&s->process);

@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include "../tcache/lock.h"
 #include "../tcache/tcache.h"
 #include "abi.h"
 
@@ -123,7 +124,7 @@ bool extents_next(const Extents *e, u64 start, u64 end, Extent *out);
 
 typedef struct Memory {
     Space space;
-    pthread_mutex_t lock; /* maps change one at a time */
+    Lock lock; /* maps change one at a time */
     Extents map;
     Extents sealed;      /* by mseal */
     Extents flagged;     /* where page flags may be other than 0: all but PROT_NONE */
@@ -193,7 +194,7 @@ typedef struct Symbol {
 typedef bool (*SymbolVisit)(void *ctx, const Symbol *symbol);
 
 /* lock is the caller's, for good. */
-Symbols *symbols_new(const Memory *m, const char *prefix, pthread_mutex_t *lock);
+Symbols *symbols_new(const Memory *m, const char *prefix, Lock *lock);
 /* What code is at addr?  False: none of a file. */
 bool symbols_find(Symbols *s, u64 addr, Symbol *out);
 /* The same for CacheOptions.symbol. */
@@ -352,7 +353,7 @@ struct Process {
     ExplainFile *explain; /* NULL: no -explain */
     SigAction actions[SIGNALS + 1];
     u64 actions_known; /* bit of a signal: actions[] is valid, else ask the host */
-    pthread_mutex_t signal_lock, symbols_lock;
+    Lock signal_lock, symbols_lock;
     _Atomic u32 n_tasks;
     Gdb *gdb;                   /* NULL: without a debugger's stub */
     bool signals_watched;       /* a debugger wants to know of all that would end it */
