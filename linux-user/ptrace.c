@@ -9,7 +9,8 @@
 #include "sys.h"
 
 /* Found by other processes at the same distance from the program's entry. */
-PtraceBoard ptrace_board;
+/* A fork writes to its head and its first slot: in one page. */
+_Alignas(PAGE_SIZE) PtraceBoard ptrace_board;
 
 /* ---- kicks ---- */
 
