@@ -108,6 +108,7 @@ PtraceSlot *ptrace_slot_new(Task *t, i32 tid)
             continue;
         memset((u8 *)s + sizeof s->tid, 0, sizeof *s - sizeof s->tid);
         s->pid = getpid();
+        s->filter = seccomp_newest(t);
         for (u32 n = b->n; n <= i && !atomic_compare_exchange_weak(&b->n, &n, i + 1);)
             ;
         s->tid = tid;

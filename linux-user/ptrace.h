@@ -103,7 +103,8 @@ typedef struct PtraceSlot {
     SysCall sys;
     i64 result;
     u32 seccomp_data;
-    u64 seccomp[2]; /* seccomp_heads */
+    u64 seccomp[2];     /* seccomp_heads */
+    _Atomic u32 filter; /* seccomp_newest, always */
     u64 pc, sp;
     u64 set[TRACEE_SETS][TRACEE_SET_WORDS]; /* as in AbiRegset */
 } PtraceSlot;

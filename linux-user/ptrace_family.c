@@ -300,6 +300,8 @@ void ptrace_process_end(Task *t, u32 status)
 
 void ptrace_thread_exit(Task *t, u32 status)
 {
+    if (t->ptrace)
+        t->ptrace->filter = 0; /* of no more interest, also before it is joined */
     if (ptrace_wants(t, PTRACE_EVENT_EXIT))
         ptrace_event(t, PTRACE_EVENT_EXIT, status);
 }

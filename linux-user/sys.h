@@ -147,6 +147,9 @@ bool seccomp_stops(Task *t, i64 *result);
 /* PR_SET_SECCOMP, PR_GET_SECCOMP */
 i64 seccomp_prctl(Task *t, u64 mode, u64 addr);
 i64 seccomp_mode(const Task *t);
+u32 seccomp_count(const Task *t);
+/* The id of the newest filter that is the thread's alone; 0: none. */
+u32 seccomp_newest(const Task *t);
 /* The guest's AUDIT_ARCH_*. */
 u32 seccomp_arch(const Task *t);
 

@@ -180,6 +180,10 @@ static void put_status_line(const Request *r, FILE *out, const char *line)
         fprintf(out, "%.7s\t%8lu kB\n", line, proc_mapped(&r->v, r->f) / 1024);
     else if (!strncmp(line, "VmData:", 7))
         fprintf(out, "%.7s\t%8lu kB\n", line, proc_data(&r->v, r->f) / 1024);
+    else if (thread_of(r) == r->t->tid && !strncmp(line, "Seccomp:", 8))
+        fprintf(out, "Seccomp:\t%ld\n", seccomp_mode(r->t));
+    else if (thread_of(r) == r->t->tid && !strncmp(line, "Seccomp_filters:", 16))
+        fprintf(out, "Seccomp_filters:\t%u\n", seccomp_count(r->t));
     else if (!r->v.mem || (strncmp(line, "Sig", 3) && strncmp(line, "Shd", 3)))
         fputs(line, out);
     else if (!strncmp(line, "SigIgn:", 7))

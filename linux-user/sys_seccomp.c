@@ -25,6 +25,7 @@ typedef struct Head {
     u32 n;     /* instructions */
     u32 turn;  /* of its listener; 0: it has none */
     u32 flags; /* those that are kept: SECCOMP_FILTER_FLAG_LOG */
+    u32 id;    /* copies of one filter have the same */
 } Head;
 
 struct Seccomp {
@@ -186,6 +187,36 @@ static bool may_filter(void)
     return host_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1 || is_admin();
 }
 
+static bool has(const Seccomp *s, u32 id)
+{
+    while (s && s->head.id != id)
+        s = s->older;
+    return s;
+}
+
+u32 seccomp_newest(const Task *t)
+{
+    return t->seccomp_strict ? ~0u : t->seccomp ? t->seccomp->head.id : 0;
+}
+
+static void publish(const Task *t)
+{
+    if (t->ptrace)
+        t->ptrace->filter = seccomp_newest(t);
+}
+
+/* A thread that has a filter which the caller has not; 0: there is none. */
+static i32 astray(const Task *t)
+{
+    PtraceSlot *s;
+
+    for (u32 i = 0; (s = ptrace_next(&i, getpid())); i++)
+        if (s != t->ptrace && s->state != TRACEE_EXITED && s->filter &&
+            !has(t->seccomp, s->filter) && !has(t->process->seccomp, s->filter))
+            return s->tid;
+    return 0;
+}
+
 /* The program becomes all threads', and so do those that the caller has. */
 static i64 add_for_all(Task *t, const struct sock_filter *program, Head head)
 {
@@ -216,21 +247,26 @@ static u32 last_turn(const Seccomp *s)
 /* Returns the listener, if it is to have one. */
 static i64 add_filter(Task *t, u64 flags, const struct sock_filter *program, u32 n)
 {
+    const bool all = flags & SECCOMP_FILTER_FLAG_TSYNC;
     Head head = {.n = n, .flags = flags & SECCOMP_FILTER_FLAG_LOG};
     i64 listener = 0, r;
 
     if (!bpf_check(program, n))
         return -EINVAL;
+    r = all ? astray(t) : 0;
+    if (r > 0)
+        return flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : r;
+    head.id = ++t->process->seccomp_ids;
     if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
         head.turn = MAX(last_turn(t->seccomp), last_turn(t->process->seccomp)) + 1;
         listener = seccomp_listen(head.turn, (u32)flags);
         if (listener < 0)
             return listener;
     }
-    r = flags & SECCOMP_FILTER_FLAG_TSYNC ? add_for_all(t, program, head)
-                                          : add(&t->seccomp, program, head);
+    r = all ? add_for_all(t, program, head) : add(&t->seccomp, program, head);
     if (r < 0 && head.turn)
         close((int)listener);
+    publish(t);
     return r < 0 ? r : listener;
 }
 
@@ -275,6 +311,7 @@ static i64 set_strict(Task *t)
     if (t->seccomp || t->process->seccomp)
         return -EINVAL;
     t->seccomp_strict = true;
+    publish(t);
     return 0;
 }
 
@@ -327,6 +364,17 @@ i64 seccomp_prctl(Task *t, u64 mode, u64 addr)
     case SECCOMP_MODE_FILTER: return set_filter(t, 0, addr);
     default: return -EINVAL;
     }
+}
+
+u32 seccomp_count(const Task *t)
+{
+    u32 n = 0;
+
+    for (const Seccomp *s = t->seccomp; s; s = s->older)
+        n++;
+    for (const Seccomp *s = t->process->seccomp; s; s = s->older)
+        n++;
+    return n;
 }
 
 i64 seccomp_mode(const Task *t)
@@ -412,6 +460,7 @@ void seccomp_adopt(Task *t, const char *file)
     while (good && read((int)fd, &head, sizeof head) == sizeof head) {
         ssize_t size = (ssize_t)(head.n * sizeof *program);
 
+        head.id = ++t->process->seccomp_ids;
         good = head.n <= BPF_PROGRAM_LONGEST &&
                read((int)fd, program, (size_t)size) == size &&
                add(&t->seccomp, program, head) == 0;

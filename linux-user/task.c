@@ -513,8 +513,7 @@ i64 task_exit(Task *t, int code)
         return SYS_RESTART;
     if (birth && !t->vfork_child)
         wait_for_parent(birth);
-    if (t->traced)
-        ptrace_thread_exit(t, (u32)(code & 0xff) << 8);
+    ptrace_thread_exit(t, (u32)(code & 0xff) << 8);
     robust_end(t);
     if (t->vfork_child)
         task_exit_group(t, code);

@@ -363,6 +363,7 @@ struct Process {
     bool traced;                /* a tracer wants to know of all signals */
     Tracer *tracer;             /* the tracer that the guest may be */
     Seccomp *_Atomic seccomp;   /* filters of all threads */
+    _Atomic u32 seccomp_ids;    /* the last one's */
     struct _GHashTable *aio;    /* contexts of io_setup; NULL: never any */
     struct _GHashTable *rings;  /* of io_uring_setup; the same */
     _Atomic u32 unimp_said[32]; /* bit per system call: said under -d unimp */

@@ -16,7 +16,11 @@
 #include <unistd.h>
 #include "check.h"
 
-#define ARCH_RISCV64    (243u | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE)
+#ifdef __riscv
+#define ARCH_RISCV64 (243u | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE)
+#else /* to try this test on a real kernel */
+#define ARCH_RISCV64 (62u | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE)
+#endif
 #define FIELD(f)        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, f))
 #define RETURN(v)       BPF_STMT(BPF_RET | BPF_K, (v))
 #define IF(op, v, skip) BPF_JUMP(BPF_JMP | (op) | BPF_K, (v), 0, (skip))
@@ -63,8 +67,25 @@ static int in_child(void (*run)(void))
 
 /* ---- answers ---- */
 
+/* The number after a word in /proc/self/status. */
+static int status_of(const char *word)
+{
+    size_t n = strlen(word);
+    char line[256];
+    int value = -1;
+    FILE *f = fopen("/proc/self/status", "r");
+
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, word, n) && line[n] == ':')
+            value = atoi(line + n + 1);
+    if (f)
+        fclose(f);
+    return value;
+}
+
 static void refuse(void)
 {
+    CHECK_EQ(status_of("Seccomp"), 0);
     CHECK_EQ(prctl(PR_GET_SECCOMP), 0);
     CHECK_EQ(answer(SYS_getppid, SECCOMP_RET_ERRNO | 77, 0), 0);
     CHECK_EQ(prctl(PR_GET_SECCOMP), 2);
@@ -72,6 +93,8 @@ static void refuse(void)
     CHECK(getpid() > 0);
     CHECK_EQ(answer(SYS_getppid, SECCOMP_RET_ERRNO | 78, 0), 0);
     CHECK_ERR(syscall(SYS_getppid), 78); /* the newer of equals */
+    CHECK_EQ(status_of("Seccomp"), 2);
+    CHECK_EQ(status_of("Seccomp_filters"), 2);
     CHECK_EQ(answer(SYS_getppid, SECCOMP_RET_LOG, 0), 0);
     CHECK_ERR(syscall(SYS_getppid), 78); /* the stricter */
     CHECK_EQ(answer(SYS_getpgid, SECCOMP_RET_TRACE, 0), 0);
@@ -219,6 +242,43 @@ static void threads(void)
     CHECK_ERR(syscall(SYS_getsid, 0), 72);
 }
 
+static volatile pid_t other_tid;
+
+static void *filter_alone(void *arg)
+{
+    if (*(int *)arg)
+        CHECK_EQ(answer(SYS_getsid, SECCOMP_RET_ERRNO | 75, 0), 0);
+    other_tid = gettid();
+    while (!go)
+        usleep(1000);
+    return arg;
+}
+
+/* Threads follow the caller only where it has all that they have. */
+static void all_or_none(void)
+{
+    const unsigned all = SECCOMP_FILTER_FLAG_TSYNC;
+    const unsigned error = all | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    pthread_t thread;
+
+    CHECK_EQ(answer(SYS_getppid, SECCOMP_RET_ERRNO | 71, 0), 0);
+    for (int alone = 0; alone < 2; alone++) {
+        go = other_tid = 0;
+        pthread_create(&thread, NULL, filter_alone, &alone);
+        while (!other_tid)
+            usleep(1000);
+        CHECK_EQ(answer(SYS_getpgid, SECCOMP_RET_ERRNO | 72, all),
+                 alone ? other_tid : 0);
+        CHECK_EQ(answer(SYS_getpgid, SECCOMP_RET_ERRNO | 73, error), alone ? -1 : 0);
+        CHECK(!alone || errno == ESRCH);
+        go = 1;
+        pthread_join(thread, NULL);
+        CHECK_ERR(syscall(SYS_getpgid, 0), 73);
+    }
+    CHECK_EQ(answer(SYS_getpgid, SECCOMP_RET_ERRNO | 74, all), 0);
+    CHECK_ERR(syscall(SYS_getpgid, 0), 74);
+}
+
 static void child_asks(void) { CHECK_ERR(syscall(SYS_getppid), 73); }
 
 static void children(void)
@@ -317,6 +377,7 @@ int main(int argc, char **argv)
     CHECK_EQ(in_child(strict) & 0x7f, SIGKILL);
     CHECK_EQ(in_child(strict_exit), 9 << 8);
     CHECK_EQ(in_child(threads), 0);
+    CHECK_EQ(in_child(all_or_none), 0);
     CHECK_EQ(in_child(children), 0);
     CHECK_EQ(in_child(no_execve), 0);
     return check_done("seccomp");
