@@ -127,12 +127,12 @@ static u64 pc_of(Tracer *r, i32 tid)
     PtraceSlot slot;
     u64 pc = 0;
 
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     if (r->asker.tid != tid)
         r->asker = (Tracee){.tid = tid};
     if (tracee_read(&r->asker, &slot, false))
         pc = slot.pc;
-    pthread_mutex_unlock(&r->lock);
+    lock_leave(&r->lock);
     return pc;
 }
 
