@@ -36,9 +36,9 @@ void mem_describe(Process *p, u64 addr, char *out, size_t size)
     bool mapped;
     u64 offset;
 
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     mapped = mem_mapped(m, addr, 1);
-    pthread_mutex_unlock(&m->lock);
+    lock_leave(&m->lock);
     if (!mapped)
         snprintf(out, size, "unmapped");
     else if (addr >= m->stack_start && addr < m->stack_end)
