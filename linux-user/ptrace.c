@@ -8,8 +8,8 @@
 #include "ptrace.h"
 #include "sys.h"
 
-/* Found by other processes at the same distance from the program's entry.  A fork writes
- * to its head and its first slot: in one page. */
+/* Found by other processes at the same distance from the program's entry.  A fork
+ * writes to its head and its first slot: in one page. */
 _Alignas(PAGE_SIZE) PtraceBoard ptrace_board;
 
 /* ---- kicks ---- */
