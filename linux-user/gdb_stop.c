@@ -25,7 +25,7 @@ void gdb_stop_all(Gdb *g)
     g->stub.stopped = 1;
     for (GdbTask *gt = gdb_first(g); gt; gt = gdb_next(gt))
         if (gt->running)
-            exec_request(gt->task->env);
+            exec_urge(gt->task->env);
     gdb_wake(g);
 }
 

@@ -28,8 +28,43 @@ i64 ptrace_kick(i32 pid, i32 tid, u32 what, u32 code)
 
 bool ptrace_is_kick(const siginfo_t *info)
 {
-    return info->si_code == SI_QUEUE &&
+    return (info->si_code == SI_QUEUE || info->si_code == SI_TIMER) &&
            (u64)info->si_value.sival_ptr >> 32 == KICK_MARK;
+}
+
+enum { SOON_NS = 1000000 };
+
+static bool timer_made(Task *t)
+{
+    struct sigevent e = {.sigev_signo = TRACEE_SIGNAL, .sigev_notify = SIGEV_THREAD_ID};
+    i32 timer;
+
+    e.sigev_value.sival_ptr = (void *)(KICK_MARK << 32 | TRACEE_LEAVE);
+    e._sigev_un._tid = t->tid;
+    if (!t->kick_timer &&
+        host_syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, &timer) == 0)
+        t->kick_timer = timer + 1;
+    return t->kick_timer;
+}
+
+static void timer_set(const Task *t, long ns)
+{
+    const struct itimerspec when = {.it_value.tv_nsec = ns};
+
+    host_syscall(SYS_timer_settime, t->kick_timer - 1, 0, &when, NULL);
+}
+
+void ptrace_kick_soon(Task *t)
+{
+    if (timer_made(t))
+        timer_set(t, SOON_NS);
+    t->kick_soon = t->kick_timer;
+}
+
+void ptrace_kick_no_more(Task *t)
+{
+    timer_set(t, 0);
+    t->kick_soon = false;
 }
 
 void ptrace_tell(const PtraceSlot *s, u32 what)

@@ -150,7 +150,8 @@ static void on_signal(int sig, siginfo_t *info, void *data)
     if (!(signal_bit(sig) & FAULT_SIGNALS) || info->si_code <= 0) {
         if (t) {
             asynchronous(t, sig, info, context);
-            exec_interrupt(t->env, context);
+            if (UNLIKELY(exec_interrupt(t->env, context)))
+                ptrace_kick_soon(t);
         }
     } else if (!(t && exec_host_fault(t->env, sig, info, context)) &&
                !context_leave_copy(context) &&
@@ -461,6 +462,8 @@ void signal_deliver(Task *t, i64 restart)
 {
     bool wished = ptrace_wished(t);
 
+    if (UNLIKELY(t->kick_soon))
+        ptrace_kick_no_more(t);
     atomic_fetch_and(&t->env->request, ~(u64)REQUEST_SIGNAL);
     if (UNLIKELY(wished))
         ptrace_attend(t);

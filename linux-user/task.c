@@ -160,6 +160,8 @@ void task_leave(Task *t)
     bool leader = t->tid == getpid();
 
     signal_thread_end(t);
+    if (t->kick_timer)
+        host_syscall(SYS_timer_delete, t->kick_timer - 1);
     ptrace_thread_end(t);
     if (t->gdb)
         gdb_thread_end(t);
@@ -263,9 +265,12 @@ static void unlock_all(Process *p)
 static void become_child(Task *t, const CloneArgs *a)
 {
     t->tid = gettid();
+    exec_thread_is(t->env);
     memset(t->queue, 0, sizeof t->queue);
     t->n_queued = 0;
     t->interrupted = 0;
+    t->kick_timer = 0;
+    t->kick_soon = false;
     t->robust_list = 0;
     t->clear_child_tid = a->flags & CLONE_CHILD_CLEARTID ? a->child_tid : 0;
     if (a->stack)

@@ -379,6 +379,8 @@ struct Task {
     bool traced;         /* it has a tracer */
     bool waiting;        /* in wait4: kicks of tracees interrupt it */
     bool kicked;         /* a kick may have interrupted the system call */
+    bool kick_soon;      /* the timer runs that sends one */
+    i32 kick_timer;      /* its id + 1; 0: none yet */
 
     Seccomp *_Atomic seccomp; /* filters of its own; NULL: none */
     bool seccomp_strict;
@@ -491,6 +493,9 @@ void ptrace_init(Process *p);
 void ptrace_begin(Task *t, const char *heritage);
 /* The host's signal was a kick. */
 bool ptrace_kicked(Task *t, const siginfo_t *info, ucontext_t *context);
+/* The thread, which is the calling one, gets a kick in a while; no more. */
+void ptrace_kick_soon(Task *t);
+void ptrace_kick_no_more(Task *t);
 /* Somebody wants something of the thread; after a kick. */
 bool ptrace_wished(const Task *t);
 void ptrace_attend(Task *t);       /* before signals are delivered */

@@ -533,14 +533,17 @@ bool interp_host_fault(InterpThread *t, Env *env, int sig, siginfo_t *info,
     return true;
 }
 
-void interp_leave_access(InterpThread *t, Env *env, ucontext_t *context)
+bool interp_is_inside(const InterpThread *t) { return t->inside; }
+
+bool interp_leave_access(InterpThread *t, Env *env, ucontext_t *context)
 {
     if (!t->inside || t->cache->system)
-        return;
+        return false;
     if (t->run.at)
         env->pc = t->run.at->pc;
     env->trap.kind = TRAP_NONE;
     redirect(t, context);
+    return true;
 }
 
 /* ---- making and counting ---- */

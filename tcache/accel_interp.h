@@ -36,6 +36,7 @@ TrapKind interp_run(InterpThread *t, Env *env);
 bool interp_host_fault(InterpThread *t, Env *env, int sig, siginfo_t *info,
                        ucontext_t *context);
 /* As exec_leave. */
-void interp_leave_access(InterpThread *t, Env *env, ucontext_t *context);
+bool interp_leave_access(InterpThread *t, Env *env, ucontext_t *context);
+bool interp_is_inside(const InterpThread *t);
 
 #endif

@@ -9,7 +9,7 @@
  * until the guest asks for a userfaultfd.
  *
  * Reading code to translate it may wait as well, with the cache's lock.  Who waits for
- * a lock kicks its owner; a reader gives up, waits without the lock, and begins again.
+ * that kicks the reader, who gives up, waits without it, and begins again.
  */
 #include <time.h>
 #include "accel_interp.h"
@@ -17,19 +17,28 @@
 
 enum { KICK_WAIT_NS = 200000 };
 
+static void kick_reader(const Lock *l)
+{
+    const Cache *c = (const Cache *)((const char *)l - offsetof(Cache, lock));
+    i32 tid = c->reader_tid;
+
+    if (tid)
+        c->kick(tid);
+}
+
 void cache_pages_awaited(Cache *c, void (*kick)(i32 tid))
 {
     if (c->interp)
         interp_cache_pages_awaited(c->interp);
-    c->lock.kick = kick;
+    c->kick = kick;
+    c->lock.impatient = kick_reader;
 }
 
 void exec_kick(const Cache *c, const Thread *t)
 {
     const struct timespec pause = {0, KICK_WAIT_NS};
-    void (*kick)(i32 tid) = c->lock.kick;
 
-    kick(t->tid);
+    c->kick(t->tid);
     nanosleep(&pause, NULL);
 }
 
@@ -62,22 +71,43 @@ _Noreturn static void stop_reading(Cache *c, Env *env, const ucontext_t *context
     siglongjmp(c->unreadable, 1);
 }
 
-void exec_interrupt(Env *env, ucontext_t *context)
+/* False: it is not at an access that can be left. */
+static bool leave_access(Cache *c, Env *env, ucontext_t *context)
 {
-    Cache *c = env->cache;
     Thread *t = env->thread;
     const void *at;
 
-    if (LIKELY(!c->lock.kick) || !guest_operand(c, context, &at))
-        return;
-    if (c->interp) {
-        interp_leave_access(t->interp, env, context);
-    } else if (c->reader == t) {
+    if (!guest_operand(c, context, &at))
+        return false;
+    if (c->interp)
+        return interp_leave_access(t->interp, env, context);
+    if (c->reader == t) {
         t->awaited = at;
         stop_reading(c, env, context);
-    } else if (t->awaits) {
-        exec_stop_awaiting(t, context);
-    } else {
-        exec_leave(c, env, context);
     }
+    if (t->awaits)
+        exec_stop_awaiting(t, context);
+    return exec_leave(c, env, context);
+}
+
+static bool is_inside(const Cache *c, const Thread *t)
+{
+    return c->interp ? interp_is_inside(t->interp) : t->inside;
+}
+
+bool exec_interrupt(Env *env, ucontext_t *context)
+{
+    Cache *c = env->cache;
+
+    return UNLIKELY(c->kick != NULL) && !leave_access(c, env, context) &&
+           env->request && is_inside(c, env->thread);
+}
+
+void exec_urge(Env *env)
+{
+    const Cache *c = env->cache;
+
+    exec_request(env);
+    if (UNLIKELY(c->kick != NULL) && is_inside(c, env->thread))
+        c->kick(env->thread->tid);
 }

@@ -49,6 +49,7 @@ void exec_thread_lost(Env *env)
     bool held = false;
 
     go_outside(env->thread);
+    exec_thread_is(env);
     for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
         if (lock_is_mine(locks[i])) {
             held = true;
@@ -79,7 +80,7 @@ static void await_outside(const Cache *c, const Thread *t)
 {
     for (u32 n = 0; atomic_load(&t->inside); n++) {
         sched_yield();
-        if (UNLIKELY(c->lock.kick != NULL) && n >= KICK_AFTER)
+        if (UNLIKELY(c->kick != NULL) && n >= KICK_AFTER)
             exec_kick(c, t);
     }
 }
@@ -151,11 +152,13 @@ Tb *exec_gen(Cache *c, Env *env, TbKey key, GenKind kind, bool *faulted)
     *faulted = false;
     if (!__sigsetjmp(c->unreadable, 0)) {
         c->reader = env->thread;
+        c->reader_tid = env->thread->tid;
         tb = tb_gen(c, env, key, kind);
     } else {
         *faulted = true;
     }
     c->reader = NULL;
+    c->reader_tid = 0;
     if (UNLIKELY(c->explain != NULL))
         explain_gen_end(c, began);
     return tb;
@@ -525,6 +528,7 @@ TrapKind exec_run(Env *env)
             break;
         if (UNLIKELY(!tb)) {
             await_page(c, t);
+            from = NO_EXIT; /* there may be no such block any more */
             continue;
         }
         if (!tb->ahead)
@@ -701,15 +705,16 @@ static void leave_site(Cache *c, Env *env, const Site *s, ucontext_t *context)
     redirect(env, context);
 }
 
-void exec_leave(Cache *c, Env *env, ucontext_t *context)
+bool exec_leave(Cache *c, Env *env, ucontext_t *context)
 {
     Site s;
 
     if (!find_site(c, env, (u64)context->uc_mcontext.gregs[REG_RIP], &s))
-        return;
+        return false;
     sync_site(c, env, &s, context);
     env->trap.kind = TRAP_NONE;
     leave_site(c, env, &s, context);
+    return true;
 }
 
 bool exec_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)

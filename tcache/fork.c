@@ -108,7 +108,6 @@ void exec_fork_child(Cache *c, Env *env)
     lock_renew(&c->lock);
     lock_renew(&c->pages_lock);
     c->threads = NULL;
-    env->thread->tid = gettid();
     exec_list_add(c, env->thread);
     env->thread->sparing = SPARED;
     if (c->teach)

@@ -14,7 +14,7 @@ enum {
     LOCK_TID = 0x3fffffff,
     SPINS = 100,
     LOOK_AGAIN_NS = 100000000,
-    KICK_NS = 1000000,
+    IMPATIENT_NS = 1000000,
 };
 #define LOCK_WAITERS (1u << 31)
 
@@ -36,11 +36,11 @@ static bool is_dead(u32 tid)
 static void take_slowly(Lock *l)
 {
     struct timespec again = {0, LOOK_AGAIN_NS};
-    void (*kick)(i32 tid) = l->kick;
+    void (*impatient)(const Lock *l) = l->impatient;
     u32 word = l->word;
 
-    if (UNLIKELY(kick != NULL))
-        again.tv_nsec = KICK_NS;
+    if (UNLIKELY(impatient != NULL))
+        again.tv_nsec = IMPATIENT_NS;
 
     for (;;) {
         if (!word) {
@@ -56,8 +56,8 @@ static void take_slowly(Lock *l)
             continue;
         if (syscall(SYS_futex, &l->word, FUTEX_WAIT, word | LOCK_WAITERS, &again, NULL,
                     0) < 0 &&
-            errno == ETIMEDOUT && kick)
-            kick((i32)(word & LOCK_TID));
+            errno == ETIMEDOUT && impatient)
+            impatient(l);
         word = l->word;
     }
 }

@@ -10,10 +10,12 @@
 
 #include "../microops/base.h"
 
-typedef struct Lock {
-    _Atomic u32 word;              /* the owner's tid, LOCK_WAITERS; 0: free */
-    void (*_Atomic kick)(i32 tid); /* its owner, by who waits; NULL: no need to */
-} Lock;
+typedef struct Lock Lock;
+struct Lock {
+    _Atomic u32 word; /* the owner's tid, LOCK_WAITERS; 0: free */
+    /* Called again and again by who waits; NULL: no need to. */
+    void (*_Atomic impatient)(const Lock *l);
+};
 
 /* Before a thread lends its TLS to a process. */
 void lock_know_self(void);

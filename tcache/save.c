@@ -458,7 +458,7 @@ void cache_save(Cache *c, Env *env)
 {
     bool any = false;
 
-    if (!c->saved || c->n_tbs - c->saved->born < 2 || c->lock.kick)
+    if (!c->saved || c->n_tbs - c->saved->born < 2 || c->kick)
         return;
     exec_lock(c, env->thread);
     for (u32 i = 0; i < c->saved->maps->len; i++)

@@ -164,6 +164,8 @@ struct Cache {
     u16 plan_hash[1 << PLAN_BITS]; /* 0: none */
     Thread *reader;                /* reads guest code; a fault of it goes to ... */
     sigjmp_buf unreadable;         /* ... here */
+    _Atomic i32 reader_tid;
+    void (*_Atomic kick)(i32 tid); /* of cache_pages_awaited; NULL: nobody waits */
     u64 pages_read[2 * IR_INSNS];  /* of the block at hand */
     Source source;                 /* the block at hand's ... */
     /* ... or a copy of it, when its page may be written meanwhile. */
@@ -274,8 +276,8 @@ u32 exec_enter(Cache *c, Env *env, const Tb *tb);
 /* Was this a write that the guest may make, to a page that is watched for its code? */
 bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info);
 /* Where that has not been done: the thread goes on at its instruction again, by
- * exec_run's way.  As exec_host_fault; nothing where the context is in no block. */
-void exec_leave(Cache *c, Env *env, ucontext_t *context);
+ * exec_run's way.  False: the context is in no block. */
+bool exec_leave(Cache *c, Env *env, ucontext_t *context);
 /* A block is about to be entered. */
 void exec_log(Env *env, bool trace);
 

@@ -109,6 +109,8 @@ void cache_end(Cache *c);
 /* On the thread that will run env: sets gs.  Thereafter the thread is outside. */
 void exec_thread_begin(Env *env);
 void exec_thread_end(Env *env);
+/* The calling thread runs env from now on; in a child of fork or vfork. */
+void exec_thread_is(Env *env);
 /* A process that ran on env in our memory, with the calling thread's TLS, is gone; if
  * it was killed inside, or with a lock held, nobody waits for it any more. */
 void exec_thread_lost(Env *env);
@@ -152,8 +154,12 @@ bool exec_in_code(const Cache *c, u64 host_pc);
  */
 void cache_pages_awaited(Cache *c, void (*kick)(i32 tid));
 /* From the handler of any signal that is no fault: an access that may be waiting is
- * left and made again later, so that requests are looked at first. */
-void exec_interrupt(Env *env, ucontext_t *context);
+ * left and made again later, so that requests are looked at first.  True: there is a
+ * request, but the thread may yet come to such an access before it looks; to be called
+ * again. */
+bool exec_interrupt(Env *env, ucontext_t *context);
+/* exec_request, from another thread; one that waits in an access leaves it. */
+void exec_urge(Env *env);
 
 /* From the host's handler of CacheOptions.explain.  True: it was ours, and is done. */
 bool exec_tick(Env *env, int sig, const siginfo_t *info, const ucontext_t *context);

@@ -138,12 +138,14 @@ void exec_list_add(Cache *c, Thread *t)
     c->threads = t;
 }
 
+void exec_thread_is(Env *env) { env->thread->tid = gettid(); }
+
 void exec_thread_begin(Env *env)
 {
     Cache *c = env->cache;
 
     syscall(SYS_arch_prctl, ARCH_SET_GS, env->base);
-    env->thread->tid = gettid();
+    exec_thread_is(env);
     env->thread->born = c->timed ? now_ns() : 0;
     lock_take(&c->lock);
     exec_list_add(c, env->thread);
