@@ -9,7 +9,7 @@ cat >"$1/package/DEBIAN/control" <<'TEXT'
 Package: tessera-bench
 Version: 1
 Architecture: all
-Maintainer: nobody <nobody@example.org>
+Maintainer: nobody
 Description: a hundred files
 TEXT
 cat >"$1/package/DEBIAN/postinst" <<'TEXT'
