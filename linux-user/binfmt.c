@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <glib.h>
 #include "user.h"
@@ -208,24 +209,23 @@ static bool is_enabled(void)
     return enabled;
 }
 
-/* A program that needs libraries at run time. */
+/* A program that needs libraries at run time.  What it is called may be any file. */
 static bool is_dynamic(const char *path)
 {
-    char *text = NULL;
-    gsize size = 0;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     bool dynamic = false;
-    const Elf64_Ehdr *eh;
+    Elf64_Ehdr eh;
+    Elf64_Phdr ph;
 
-    if (!g_file_get_contents(path, &text, &size, NULL))
-        return false;
-    eh = (const Elf64_Ehdr *)text;
-    for (u64 i = 0; size >= sizeof *eh && i < eh->e_phnum; i++) {
-        u64 at = eh->e_phoff + i * sizeof(Elf64_Phdr);
-
-        if (at < size && size - at >= sizeof(Elf64_Phdr))
-            dynamic |= ((const Elf64_Phdr *)(text + at))->p_type == PT_INTERP;
-    }
-    g_free(text);
+    if (pread(fd, &eh, sizeof eh, 0) == sizeof eh)
+        for (u64 at = eh.e_phoff; !dynamic && eh.e_phnum; eh.e_phnum--) {
+            if (pread(fd, &ph, sizeof ph, (off_t)at) != sizeof ph)
+                break;
+            dynamic = ph.p_type == PT_INTERP;
+            at += sizeof ph;
+        }
+    if (fd >= 0)
+        close(fd);
     return dynamic;
 }
 
@@ -354,6 +354,7 @@ static const char *flag_lost(char flag)
 static bool entry_check(const Entry *e, const Abi *abi, const char *name)
 {
     bool good = e->enabled;
+    struct stat st;
 
     if (!e->enabled)
         complain("%s is switched off: echo 1 >" DIR "/%s", name, name);
@@ -361,8 +362,11 @@ static bool entry_check(const Entry *e, const Abi *abi, const char *name)
         complain("%s is for other files than %s programs", name, abi->guest);
         good = false;
     }
-    if (access(e->interpreter, X_OK)) {
+    if (access(e->interpreter, X_OK) || stat(e->interpreter, &st)) {
         complain("%s: %s", e->interpreter, strerror(errno));
+        good = false;
+    } else if (!S_ISREG(st.st_mode)) {
+        complain("%s: not a program", e->interpreter);
         good = false;
     }
     for (const char *f = FLAGS; *f; f++)
