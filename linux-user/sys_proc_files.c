@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "proc.h"
@@ -257,24 +258,52 @@ static const Known files[] = {
     {"cpuinfo", MACHINE, put_cpuinfo}, {"arch", MACHINE, put_arch},
 };
 
-static i64 open_text(const Request *r, const Known *known, int flags)
+static int text_file(const char *text, size_t size, int flags)
 {
     int fd = memfd_create("proc", flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
+
+    if (fd < 0 || (write(fd, text, size) == (ssize_t)size &&
+                   lseek(fd, 0, SEEK_SET) == 0 && fchmod(fd, 0444) == 0))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* No file may be as long (ulimit -f). */
+static int text_pipe(const char *text, size_t size, int flags)
+{
+    int ends[2];
+    bool good;
+
+    if (pipe2(ends, flags & O_CLOEXEC))
+        return -1;
+    fcntl(ends[1], F_SETPIPE_SZ, size);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    good = write(ends[1], text, size) == (ssize_t)size;
+    close(ends[1]);
+    if (good)
+        return ends[0];
+    close(ends[0]);
+    return -1;
+}
+
+static i64 open_text(const Request *r, const Known *known, int flags)
+{
+    struct rlimit most;
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
-    bool good = f && fd >= 0;
+    int fd = -1;
 
-    if (f) {
-        known->put(r, f);
-        good &= fclose(f) == 0;
-    }
-    good = good && write(fd, text, size) == (ssize_t)size &&
-           lseek(fd, 0, SEEK_SET) == 0 && fchmod(fd, 0444) == 0;
+    if (!f)
+        return -ENOMEM;
+    known->put(r, f);
+    if (fclose(f) == 0)
+        fd = getrlimit(RLIMIT_FSIZE, &most) == 0 && size > most.rlim_cur
+                 ? text_pipe(text, size, flags)
+                 : text_file(text, size, flags);
     free(text);
-    if (!good && fd >= 0)
-        close(fd);
-    return good ? fd : -ENOMEM;
+    return fd < 0 ? -ENOMEM : fd;
 }
 
 bool proc_lists_fds(int fd)

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -247,6 +248,26 @@ static void check_memory(void)
     CHECK(stat_field(text, 27) > (u64)check_memory);
 }
 
+/* To read is not to write: a limit of what may be written counts for nothing. */
+static void check_limit(void)
+{
+    static char text[TEXT_MAX], now[TEXT_MAX];
+    static const char *const names[] = {"/proc/self/maps", "/proc/self/smaps",
+                                        "/proc/self/cmdline", "/proc/cpuinfo"};
+    struct rlimit old, none;
+
+    CHECK_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+    none = (struct rlimit){10, old.rlim_max};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        size_t n = slurp(names[i], text);
+
+        CHECK_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+        CHECK_EQ(slurp(names[i], now) > 0, n > 0);
+        CHECK_EQ(memcmp(text, now, 10), 0);
+        CHECK_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
+    }
+}
+
 static void check_arguments(char **argv)
 {
     static char text[TEXT_MAX];
@@ -446,6 +467,7 @@ int main(int argc, char **argv)
     check_file_of_that_name();
     check_exe();
     check_memory();
+    check_limit();
     check_signals();
     check_threads();
     check_child();
