@@ -438,16 +438,19 @@ i64 task_clone(Task *t, const CloneArgs *a)
 
 /* ---- the end ---- */
 
+/* There may be nothing behind a mapped word (the file has ended): it is tried first. */
 static void robust_unlock(Task *t, u64 futex)
 {
     _Atomic u32 *word = futex & 3 ? NULL : guest_ptr(t, futex, 4, GUEST_WRITE);
-    u32 value = word ? *word : 0;
+    u32 value;
 
-    if (!word || (value & FUTEX_TID_MASK) != (u32)t->tid)
+    if (!word || !GET(t, futex, &value))
         return;
+    do
+        if ((value & FUTEX_TID_MASK) != (u32)t->tid)
+            return;
     while (!atomic_compare_exchange_weak(word, &value,
-                                         (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
-        ;
+                                         (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED));
     if (value & FUTEX_WAITERS)
         host_syscall(SYS_futex, word, FUTEX_WAKE, 1);
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
@@ -125,12 +126,45 @@ static void check_thread(void)
     pthread_join(thread, NULL);
 }
 
+/* A list that leads where nothing is, or beyond the end of a file: the end is the end.
+ */
+static void check_bad_list(void)
+{
+    struct {
+        void *next;
+        long offset;
+        void *pending;
+    } head, *bad[3];
+    char name[] = "/tmp/robustXXXXXX";
+    int fd = mkstemp(name), status;
+
+    unlink(name);
+    bad[0] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    bad[1] = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bad[2] = (void *)-4096;
+    for (size_t i = 0; i < 2 * COUNT(bad); i++) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            memset(&head, 0, sizeof head);
+            head.next = i % 2 ? (void *)&head : bad[i / 2];
+            head.pending = i % 2 ? bad[i / 2] : NULL;
+            syscall(SYS_set_robust_list, &head, sizeof head);
+            _exit(7);
+        }
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK_EQ(status, 7 << 8);
+    }
+    close(fd);
+}
+
 int main(void)
 {
     mutex = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(mutex != MAP_FAILED);
     CHECK_EQ(pipe(held), 0);
     check_thread();
+    check_bad_list();
     for (int early = 0; early < 2; early++) {
         check_process("exit", by_exit, early);
         check_process("a signal", by_signal, early);
