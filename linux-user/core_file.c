@@ -183,9 +183,9 @@ static void add_auxv(Core *c)
 {
     const Process *p = c->t->process;
     u64 size = p->auxv_end - p->auxv_start;
-    const void *auxv = guest_ptr(c->t, p->auxv_start, size, GUEST_READ);
+    g_autofree u8 *auxv = g_malloc(size);
 
-    if (auxv)
+    if (guest_read(c->t, auxv, p->auxv_start, size))
         add_note(c, NT_AUXV, auxv, size);
 }
 

@@ -27,10 +27,12 @@ typedef struct Request {
 
 static void put_memory(Task *t, FILE *out, u64 start, u64 end)
 {
-    const void *p = end > start ? guest_ptr(t, start, end - start, GUEST_READ) : NULL;
+    size_t n = end > start ? end - start : 0;
+    void *copy = malloc(n);
 
-    if (p)
-        fwrite(p, 1, end - start, out);
+    if (copy && guest_read(t, copy, start, n))
+        fwrite(copy, 1, n, out);
+    free(copy);
 }
 
 static void put_auxv(const Request *r, FILE *out)

@@ -100,6 +100,32 @@ static void crash_together(void)
     fall(NULL);
 }
 
+extern char **environ;
+
+/* Where the program's arguments and auxiliary vector are there is nothing any more. */
+static void *tear(void *arg)
+{
+    char **end = environ;
+    unsigned long page;
+
+    while (*end)
+        end++;
+    page = (unsigned long)end & ~4095ul;
+    mmap((void *)page, 8192, PROT_READ, MAP_SHARED | MAP_FIXED,
+         memfd_create("empty", 0), 0);
+    *(volatile int *)0x18 = 1;
+    return arg;
+}
+
+static void tear_and_crash(void)
+{
+    pthread_t t;
+
+    pthread_create(&t, NULL, tear, NULL);
+    for (;;)
+        pause();
+}
+
 int main(int argc, char **argv)
 {
     const char *way = argc > 1 ? argv[1] : "crash";
@@ -126,6 +152,8 @@ int main(int argc, char **argv)
         pause();
     if (!strcmp(way, "none") || !strcmp(way, "limit"))
         abort();
+    if (!strcmp(way, "torn"))
+        tear_and_crash();
     if (!strcmp(way, "together"))
         crash_together();
     crash(nodes, 1);
