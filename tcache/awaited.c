@@ -79,6 +79,11 @@ static bool leave_access(Cache *c, Env *env, ucontext_t *context)
 
     if (!guest_operand(c, context, &at))
         return false;
+    if (step_is_inside(t)) {
+        if (env->request)
+            step_leave_access(env, context);
+        return env->request;
+    }
     if (c->interp)
         return interp_leave_access(t->interp, env, context);
     if (c->reader == t) {
@@ -92,7 +97,7 @@ static bool leave_access(Cache *c, Env *env, ucontext_t *context)
 
 static bool is_inside(const Cache *c, const Thread *t)
 {
-    return c->interp ? interp_is_inside(t->interp) : t->inside;
+    return step_is_inside(t) || (c->interp ? interp_is_inside(t->interp) : t->inside);
 }
 
 bool exec_interrupt(Env *env, ucontext_t *context)

@@ -331,3 +331,11 @@ bool step_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context)
     redirect(s, context);
     return true;
 }
+
+bool step_is_inside(const Thread *t) { return t->stepper && t->stepper->inside; }
+
+void step_leave_access(Env *env, ucontext_t *context)
+{
+    env->trap = (Trap){.kind = TRAP_REQUEST};
+    redirect(env->thread->stepper, context);
+}

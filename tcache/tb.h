@@ -299,6 +299,9 @@ void stepper_free(struct Stepper *s);
 void step_fault(Env *env);
 /* As exec_host_fault; false: the thread is not in exec_step. */
 bool step_host_fault(Env *env, int sig, siginfo_t *info, ucontext_t *context);
+bool step_is_inside(const Thread *t); /* exec_step reads, or runs the instruction */
+/* Then: it ends with TRAP_REQUEST. */
+void step_leave_access(Env *env, ucontext_t *context);
 
 /* ---- fork.c ---- */
 void fork_own_tail(Cache *c);          /* before code is added */

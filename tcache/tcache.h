@@ -173,7 +173,8 @@ typedef struct Access {
 } Access;
 
 /* Runs the instruction at env->pc, whatever the accelerator, by interpretation; stops
- * and requests are not looked at.  TRAP_NONE: it is done.  access may be NULL. */
+ * and requests are not looked at.  TRAP_NONE: it is done; TRAP_REQUEST: it is not, and
+ * would wait for its page (exec_interrupt).  access may be NULL. */
 TrapKind exec_step(Env *env, Access *access);
 /* exec_run ends with TRAP_STOP before the instruction at pc, or no longer.  No thread
  * is in exec_run or exec_step.  False: no memory. */

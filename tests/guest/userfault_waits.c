@@ -107,6 +107,43 @@ static void check_early_signals(void)
     }
 }
 
+static void be_stepped(void)
+{
+    u8 *p = fresh(PROT_READ);
+    int fd = fault_fd(0);
+
+    signal(SIGUSR1, SIG_DFL);
+    if (fd < 0 || watch(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING) ||
+        ptrace(PTRACE_TRACEME, 0, 0, 0))
+        _exit(1);
+    raise(SIGSTOP);
+    _exit(*(volatile u8 *)p); /* nobody provides it */
+}
+
+/* A step that waits ends by a signal. */
+static void check_step(void)
+{
+    int status = -1, stopped, looks = 0;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        be_stepped();
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, SIGSTOP << 8 | 0x7f);
+    do {
+        CHECK_EQ(ptrace(PTRACE_SINGLESTEP, pid, 0, 0), 0);
+        for (looks = 0; !(stopped = waitpid(pid, &status, WNOHANG)); looks++) {
+            if (looks == 100)
+                kill(pid, SIGUSR1);
+            nap();
+        }
+        CHECK_EQ(stopped, pid);
+    } while (status == (SIGTRAP << 8 | 0x7f));
+    CHECK_EQ(status, SIGUSR1 << 8 | 0x7f);
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+}
+
 static void check_fork(void)
 {
     u8 *p;
@@ -229,6 +266,7 @@ int main(int argc, char **argv)
         return check_done("userfault_waits");
     check_signal();
     check_early_signals();
+    check_step();
     check_fork();
     check_end();
     check_released();
