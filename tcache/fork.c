@@ -74,7 +74,7 @@ static void learn(Cache *c, Env *env)
     u32 n = l && l->n ? atomic_exchange(&l->n, 0) : 0;
     bool faulted;
 
-    for (u32 i = 0; i < MIN(n, LESSON); i++) {
+    for (u32 i = 0; i < MIN(n, LESSON) && !c->kick; i++) { /* nothing waits here */
         TbKey key = l->keys[i];
 
         if (!(key.pc & 1) && !(key.flags & KEY_STEP) &&

@@ -47,17 +47,39 @@ static void read_vex(Insn *i)
     i->at += three ? 4 : 3;
 }
 
-/* Moves of whole registers only: of others a disp8 may count elements. */
+/* Of what libc copies and compares with: of others a disp8 may count elements. */
+static bool evex_of_whole_registers(const Insn *i, bool scalar)
+{
+    switch (i->map << 8 | i->opcode) {
+    case 0x110: /* vmovups */
+    case 0x111: return !scalar;
+    case 0x128: /* vmovaps */
+    case 0x129:
+    case 0x16f: /* vmovdqu */
+    case 0x17f:
+    case 0x1db: /* vpand, vpor, vpxor */
+    case 0x1eb:
+    case 0x1ef:
+    case 0x31e: /* vpcmp */
+    case 0x31f:
+    case 0x325: /* vpternlog */
+    case 0x33e:
+    case 0x33f: return true;
+    default: return false;
+    }
+}
+
 static bool read_evex(Insn *i)
 {
+    bool scalar = i->at[2] & 2, broadcast = i->at[3] & 0x10;
+
     i->vector = true;
     i->rex = vector_rex(i->at[1]);
     i->map = i->at[1] & 7;
     i->step = 16u << (i->at[3] >> 5 & 3);
     i->opcode = i->at[4];
     i->at += 5;
-    return i->map == 1 && (i->opcode == 0x6f || i->opcode == 0x7f ||
-                           (i->opcode & 0xfe) == 0x10 || (i->opcode & 0xfe) == 0x28);
+    return !broadcast && evex_of_whole_registers(i, scalar);
 }
 
 /* Up to the byte after the opcode; false: not known here. */

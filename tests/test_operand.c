@@ -129,6 +129,9 @@ Test(operand, vectors)
         TRY("vmovdqu64 64(%%rbx), %%ymm16");
         TRY("vmovdqu64 %%zmm16, -128(%%r13,%%r12)");
         TRY("vmovdqu8 7(%%rbx), %%xmm17");
+        TRY("vmovups 32(%%rbx), %%ymm17");
+        TRY("vpcmpub $4, 64(%%rbx), %%ymm17, %%k1");
+        TRY("vpxorq 64(%%r13,%%rcx), %%ymm17, %%ymm17");
     }
 }
 
@@ -152,6 +155,7 @@ Test(operand, none)
         {0x0f, 0x05},                               /* syscall */
         {0xc5, 0xf8, 0x77},                         /* vzeroupper */
         {0x62, 0xf2, 0x7d, 0x48, 0x58, 0x43, 0x01}, /* vpbroadcastd 4(%rbx), %zmm0 */
+        {0x62, 0xe1, 0x7e, 0x08, 0x10, 0x43, 0x01}, /* vmovss 4(%rbx), %xmm16 */
     };
     u64 operand[HOST_OPERANDS];
 
