@@ -273,13 +273,15 @@ void exec_flush(Cache *c, Thread *self); /* drops all blocks; lock held */
 Tb *exec_gen(Cache *c, Env *env, TbKey key, GenKind kind, bool *faulted);
 /* Runs code until it is left; returns the exit's number. */
 u32 exec_enter(Cache *c, Env *env, const Tb *tb);
-/* Was this a write that the guest may make, to a page that is watched for its code? */
-bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info);
-/* Where that has not been done: the thread goes on at its instruction again, by
- * exec_run's way.  False: the context is in no block. */
-bool exec_leave(Cache *c, Env *env, ucontext_t *context);
 /* A block is about to be entered. */
 void exec_log(Env *env, bool trace);
+
+/* ---- fault.c ---- */
+/* Was this a write that the guest may make, to a page that is watched for its code? */
+bool exec_watches(const Cache *c, u64 addr, const siginfo_t *info);
+/* The thread goes on at its instruction, which has not been done, by exec_run's way.
+ * False: the context is in no block. */
+bool exec_leave(Cache *c, Env *env, ucontext_t *context);
 
 /* ---- awaited.c ---- */
 /* Makes the thread, which is inside, leave an access that waits for its page. */

@@ -104,7 +104,7 @@ void env_free(Env *env); /* after exec_thread_end */
 /* The process is about to end or to execve: completes what perf reads. */
 void cache_end(Cache *c);
 
-/* ---- thread.c, exec.c: running ---- */
+/* ---- thread.c, exec.c, fault.c, awaited.c: running ---- */
 
 /* On the thread that will run env: sets gs.  Thereafter the thread is outside. */
 void exec_thread_begin(Env *env);
