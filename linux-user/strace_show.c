@@ -77,12 +77,20 @@ void show_sock_option(Show *s, u64 v)
 
 /* ---- strings and buffers ---- */
 
+/* A copy is shown: other threads may change the string, or unmap it. */
 void show_str(Show *s, u64 addr)
 {
-    const char *text;
-    i64 n = addr ? guest_string(s->t, addr, PATH_MAX, &text) : -EFAULT;
+    char text[PATH_MAX];
+    size_t n = 0, more;
+    bool whole = false;
 
-    if (n >= 0)
+    for (; !whole && n < sizeof text; n += more) {
+        more = MIN(PAGE_SIZE - ((addr + n) & ~PAGE_MASK), sizeof text - n);
+        if (!guest_read(s->t, text + n, addr + n, more))
+            break;
+        whole = memchr(text + n, 0, more);
+    }
+    if (whole)
         show(s, "\"%s\"", text);
     else
         show_ptr(s, addr);
