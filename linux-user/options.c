@@ -70,6 +70,8 @@ static const Option table[] = {
     {"core", "CORE", "FILE|off", STRING, AT(core), 0,
      "write a core file of the guest there (%p: pid, ... as in core_pattern(5)), or "
      "none even where ulimit -c allows it"},
+    {"program", NULL, "fd:N", STRING, AT(open), 0,
+     "the program is open there; for a program that executes another"},
     {"ptrace", NULL, "TEXT", STRING, AT(ptrace), 0,
      "who traces us; for a program that executes another"},
     {"d", "LOG", "ITEM,...", STRING, AT(log_items), 0,
@@ -328,6 +330,8 @@ void options_parse(Options *o, const Abi *abi, int argc, char **argv)
     by_kernel = binfmt_started(o, argc, argv);
     i = by_kernel ? 0 : parse_line(o, abi, argc, argv);
     check_cpu(o, abi);
+    if (o->open && sscanf(o->open, "fd:%d", &o->program_fd) != 1)
+        fatal(1, "-program %s: fd:N is wanted", o->open);
     if (o->log_items && !strcmp(o->log_items, "help")) {
         const char *bad;
 
@@ -356,7 +360,8 @@ static bool value_text(const Options *o, const Option *option, char number[32],
     case STRING:
         *text = *(const char *const *)at;
         return *text && option->at != AT(argv0) && option->at != AT(gdb) &&
-               option->at != AT(seccomp) && option->at != AT(ptrace);
+               option->at != AT(seccomp) && option->at != AT(ptrace) &&
+               option->at != AT(open);
     case NUMBER:
     case SIZE:
         snprintf(number, 32, "0x%llx", *(const long long *)at);

@@ -32,9 +32,32 @@ void task_keep_exe(Process *p)
         close(fd);
 }
 
-/* The path that a new tessera can open: relative to dir by way of /proc.  A
- * descriptor that execve would close is duplicated. */
-static i64 program_path(int dir, const char *path, int flags, char out[PATH_MAX])
+/* One that execve does not close; to be read, if that may be. */
+static int copy_of(int fd)
+{
+    int copy = -1;
+    char link[32];
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (fcntl(fd, F_GETFL) & O_PATH)
+        copy = open(link, O_RDONLY);
+    return copy >= 0 ? copy : dup(fd);
+}
+
+static bool is_readable(int fd) { return fd >= 0 && !(fcntl(fd, F_GETFL) & O_PATH); }
+
+static bool is_script(int fd)
+{
+    char head[2];
+
+    return is_readable(fd) && pread(fd, head, sizeof head, 0) == sizeof head &&
+           !memcmp(head, "#!", sizeof head);
+}
+
+/* The path that a new tessera can open: relative to dir by way of /proc.  Of a
+ * descriptor that execve would close there is a copy then, else *copy is -1. */
+static i64 program_path(int dir, const char *path, int flags, char out[PATH_MAX],
+                        int *copy)
 {
     int n;
 
@@ -45,7 +68,7 @@ static i64 program_path(int dir, const char *path, int flags, char out[PATH_MAX]
 
         if (fd_flags < 0)
             return -EBADF;
-        if ((fd_flags & FD_CLOEXEC) && (dir = dup(dir)) < 0)
+        if ((fd_flags & FD_CLOEXEC) && (*copy = dir = copy_of(dir)) < 0)
             return -errno;
         n = snprintf(out, PATH_MAX, "/proc/self/fd/%d", dir);
     } else if (*path == '/' || dir == AT_FDCWD) {
@@ -64,7 +87,7 @@ static char **tessera_argv(const Process *p, const char *path, char **argv)
 
     while (argv[n_guest])
         n_guest++;
-    all = options_argv(&p->options, n_guest + 11, &n);
+    all = options_argv(&p->options, n_guest + 13, &n);
     if (!all)
         return NULL;
     all[n++] = "-0";
@@ -170,23 +193,23 @@ static int hand_on_filters(const Task *t, char **all, char text[32])
     return fd;
 }
 
-i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int flags)
+/* copy: a descriptor of the program that nobody else needs, or -1. */
+static i64 exec_program(Task *t, char *program, int copy, char **argv, char **envp)
 {
     static char *none[] = {NULL};
     Process *p = t->process;
-    char program[PATH_MAX], buf[PATH_MAX];
-    const char *host_path;
+    char buf[PATH_MAX], open[16];
+    const char *host_path = path_host(p, program, buf);
     char **all = NULL;
     FileKind kind;
     char gdb[32] = "", seccomp[32], ptrace[TRACEE_TEXT];
     int debugger = -1, filters;
-    i64 r = program_path(dir, path, flags, program);
+    i64 r;
 
-    if (r < 0)
-        return r;
-    host_path = path_host(p, program, buf);
     if ((r = probe(t, host_path, &kind)) < 0)
         return r;
+    if (is_script(copy)) /* its interpreter could not open it */
+        return -ENOENT;
     if (signal_ready(t))
         return SYS_RESTART;
     if (kind == FILE_GUEST && !(all = tessera_argv(p, program, argv ? argv : none)))
@@ -195,6 +218,9 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
         free(all);
         return filters;
     }
+    snprintf(open, sizeof open, "fd:%d", copy);
+    if (all && is_readable(copy))
+        insert_option(all, "-program", open);
     if (all && t->gdb)
         debugger = gdb_exec_begin(t);
     if (debugger >= 0)
@@ -225,4 +251,17 @@ i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int 
         signal_watch(p, true);
     signal_host_mask(t->mask);
     return r == SYS_RESTART_SA ? SYS_RESTART : r;
+}
+
+i64 task_exec(Task *t, int dir, const char *path, char **argv, char **envp, int flags)
+{
+    char program[PATH_MAX];
+    int copy = -1;
+    i64 r = program_path(dir, path, flags, program, &copy);
+
+    if (r == 0)
+        r = exec_program(t, program, copy, argv, envp);
+    if (copy >= 0)
+        close(copy);
+    return r;
 }

@@ -58,6 +58,7 @@ typedef struct Options {
     const char *gdb;     /* -g; NULL: no debugger */
     const char *seccomp; /* -seccomp; NULL: no filters were handed on */
     const char *ptrace;  /* -ptrace; NULL: no tracer was */
+    const char *open;    /* -program; NULL: it is not open */
     char **set_env;      /* -E and -U in order, "NAME=VALUE" or "NAME" */
     size_t n_set_env;
     u64 stack_size; /* -s; 0: RLIMIT_STACK */
@@ -67,7 +68,7 @@ typedef struct Options {
     u64 seed;       /* -seed */
     bool seed_given, strace, one_insn, perfmap, jitdump;
     bool binfmt; /* -by-kernel: binfmt_misc brought us here; execve may ask it again */
-    int program_fd;    /* the program, opened by the kernel; -1: program is its path */
+    int program_fd;    /* the program, open already; -1: program is its path */
     const char *crash; /* -crash: off, on or a file's name; NULL: a line */
     const char *core;  /* -core: off or a file's name; NULL: as RLIMIT_CORE says */
     const char *stats; /* -stats; NULL: no, else what stats.c knows */

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
@@ -189,6 +190,48 @@ static void check_exec_errors(void)
     unlink("script");
 }
 
+static int descriptors(void)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 1000; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static long exec_fd(int fd, char *const args[])
+{
+    return syscall(SYS_execveat, fd, "", args, environ, AT_EMPTY_PATH);
+}
+
+/* A program that is open only until then: neither a failure nor the program itself
+ * has a descriptor more. */
+static void check_exec_fd(int how)
+{
+    char count[16], *args[] = {"x", "count", count, NULL};
+    int fd = open(self, how | O_CLOEXEC), plain;
+    pid_t pid;
+
+    write_file("plain", "#!/bin/sh\n", 0644);
+    plain = open("plain", how | O_CLOEXEC);
+    snprintf(count, sizeof count, "%d", descriptors());
+    for (int i = 0; i < 3; i++)
+        CHECK_ERR(exec_fd(plain, args), EACCES);
+    chmod("plain", 0755);
+    CHECK_ERR(exec_fd(plain, args), ENOENT); /* the shell could not open it */
+    CHECK_EQ(descriptors(), atoi(count));
+    close(plain);
+    unlink("plain");
+    snprintf(count, sizeof count, "%d", descriptors() - 1);
+    pid = fork();
+    if (!pid) {
+        exec_fd(fd, args);
+        _exit(127);
+    }
+    CHECK_EQ(wait_for(pid), 12 << 8);
+    close(fd);
+}
+
 /* #! with one argument, run by this program itself. */
 static void check_script(void)
 {
@@ -317,6 +360,8 @@ static int as_child(int argc, char **argv)
         return show(argc, argv);
     if (!strcmp(argv[1], "fds"))
         return fds_child();
+    if (!strcmp(argv[1], "count"))
+        return descriptors() == atoi(argv[2]) ? 12 : 13;
     if (!strcmp(argv[1], "script words"))
         return script_child(argc, argv);
     return 98;
@@ -333,6 +378,8 @@ int main(int argc, char **argv)
     check_pipe_chain();
     check_exec();
     check_exec_errors();
+    check_exec_fd(O_RDONLY);
+    check_exec_fd(O_PATH);
     check_script();
     check_descriptors();
     check_wait_forms();
