@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,6 +74,17 @@ static i64 peek_at_once(Peek *p)
     return pid < 0 ? pid : p->result;
 }
 
+/* Would a child begin, or be in, another pid namespace? */
+static bool goes_elsewhere(void)
+{
+    struct stat here, children;
+
+    if (stat("/proc/thread-self/ns/pid", &here))
+        return false;
+    return stat("/proc/thread-self/ns/pid_for_children", &children) || /* no init yet */
+           here.st_ino != children.st_ino;
+}
+
 /* Our own kicks are nobody's business, so the count begins at the first. */
 i64 ptrace_peek_siginfo(Task *t, i32 tid, u64 addr, u64 data)
 {
@@ -85,6 +97,8 @@ i64 ptrace_peek_siginfo(Task *t, i32 tid, u64 addr, u64 data)
         return -EFAULT;
     if (wanted.flags & ~(u32)PTRACE_PEEKSIGINFO_SHARED || wanted.nr < 0)
         return -EINVAL;
+    if (goes_elsewhere())
+        return -EPERM;
     p.args =
         (struct __ptrace_peeksiginfo_args){.flags = wanted.flags, .nr = PEEK_AT_ONCE};
     do {

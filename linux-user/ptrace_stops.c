@@ -163,12 +163,20 @@ static void read_call(Task *t)
     t->env->pc = pc;
 }
 
+/* A call of no number returns this, or what the tracer puts in its place. */
+static void preset_result(Task *t)
+{
+    if (t->sys.nr == ~0ull)
+        t->process->abi->set_result(t, -ENOSYS);
+}
+
 bool ptrace_seccomp(Task *t, u32 data)
 {
     u64 pc = t->env->pc;
 
     if (!ptrace_wants(t, PTRACE_EVENT_SECCOMP))
         return false;
+    preset_result(t);
     t->ptrace->seccomp_data = data;
     send(t, ptrace_stop(t, TRACEE_AT_SECCOMP, SIGTRAP | PTRACE_EVENT_SECCOMP << 8, data,
                         NULL));
@@ -194,6 +202,7 @@ bool ptrace_syscall_begin(Task *t)
 
     if (t->ptrace->mode != TRACEE_CALL)
         return true;
+    preset_result(t);
     stop_at_call(t, TRACEE_AT_ENTRY);
     if (t->env->pc == pc)
         read_call(t);

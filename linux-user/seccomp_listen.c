@@ -17,7 +17,6 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "bpf.h"
 #include "ptrace.h"
@@ -27,7 +26,9 @@ enum {
     NUMBERS = 0x20000000, /* | turn << TURN_BITS | the guest's number */
     TURN_BITS = 16,
     TURNS = 0x1000,
-    CONTINUES = -0x7e55e7a, /* an answer's error */
+    /* errors of answers */
+    CONTINUES = -0x7e55e7a,
+    AS_IT_IS = -0x7e55000, /* + one that looks like an interruption */
 };
 
 static int number_of(u32 turn, u64 nr)
@@ -40,6 +41,7 @@ static int number_of(u32 turn, u64 nr)
 
 typedef struct Trial {
     int number;
+    _Atomic i32 runs; /* the kernel clears it */
     _Alignas(16) u8 stack[16384];
 } Trial;
 
@@ -65,20 +67,24 @@ static bool answer_once(int fd)
     return host_syscall(SYS_ioctl, fd, SECCOMP_IOCTL_NOTIF_SEND, &a) == 0;
 }
 
-/* A child that shares our memory and has the new filter makes a call. */
+/* A thread that has the new filter makes a call.  Where we can have no more threads
+ * (unshare with CLONE_NEWPID) we hope. */
 static bool is_heard(int fd, u32 turn)
 {
-    Trial trial = {.number = number_of(turn, 0)};
+    const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                      CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+    Trial trial = {.number = number_of(turn, 0), .runs = 1};
     u64 all = ~0ull, old;
     bool heard = false;
-    i64 pid;
+    int tid;
 
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
-    pid = clone(call_once, trial.stack + sizeof trial.stack, CLONE_VM, &trial);
-    while (pid > 0 && host_syscall(SYS_wait4, pid, NULL, __WALL | WNOHANG, NULL) == 0)
+    tid = clone(call_once, trial.stack + sizeof trial.stack, flags, &trial, NULL, NULL,
+                &trial.runs);
+    while (tid > 0 && trial.runs)
         heard |= answer_once(fd);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);
-    return heard;
+    return heard || tid < 0;
 }
 
 /* ---- the filter's side ---- */
@@ -105,6 +111,9 @@ int seccomp_listen(u32 turn, u32 flags)
     return -EINVAL; /* as a kernel without listeners */
 }
 
+/* Errors between kernel and restarts: the guest sees them, as there is no signal. */
+static bool is_interruption(i64 r) { return r <= -512 && r >= -516; }
+
 bool seccomp_notify(Task *t, u32 turn, i64 *result)
 {
     const u64 *a = t->sys.arg;
@@ -116,6 +125,10 @@ bool seccomp_notify(Task *t, u32 turn, i64 *result)
         t->ptrace->pc = t->env->pc;
     *result =
         safe_syscall(number_of(turn, t->sys.nr), a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (is_interruption(*result - AS_IT_IS)) {
+        t->process->abi->set_result(t, *result - AS_IT_IS);
+        *result = SYS_KEEP;
+    }
     return *result != CONTINUES;
 }
 
@@ -164,6 +177,8 @@ static i64 answer(Task *t, u64 fd, u64 addr)
     if (a.flags == SECCOMP_USER_NOTIF_FLAG_CONTINUE && !a.error && !a.val) {
         a.flags = 0;
         a.error = CONTINUES;
+    } else if (a.flags == 0 && is_interruption(a.error ? a.error : a.val)) {
+        a.error = AS_IT_IS + (a.error ? a.error : (i32)a.val);
     }
     return host_syscall(SYS_ioctl, fd, SECCOMP_IOCTL_NOTIF_SEND, &a);
 }

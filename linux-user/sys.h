@@ -150,6 +150,8 @@ i64 seccomp_mode(const Task *t);
 u32 seccomp_count(const Task *t);
 /* The id of the newest filter that is the thread's alone; 0: none. */
 u32 seccomp_newest(const Task *t);
+/* PR_GET_NO_NEW_PRIVS */
+i64 seccomp_no_new_privs(const Task *t);
 /* The guest's AUDIT_ARCH_*. */
 u32 seccomp_arch(const Task *t);
 
@@ -161,6 +163,8 @@ typedef struct SeccompView {
 
 /* Where the thread's lists begin, for those who trace it. */
 void seccomp_heads(const Task *t, u64 heads[2]);
+/* May the thread see others' filters, and suspend them? */
+bool seccomp_may_look(const Task *t);
 /* The nth filter, oldest first, of the thread whose heads these are; t asks. */
 i64 seccomp_look(const Task *t, i32 tid, const u64 heads[2], u64 nth, SeccompView *out);
 

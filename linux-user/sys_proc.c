@@ -196,6 +196,8 @@ i64 sys_prctl(Task *t, u64 op, u64 a, u64 b, u64 c, u64 d)
         return host_syscall(SYS_prctl, op, a, host_addr(t, b), c, host_addr(t, d));
     case PR_SET_SECCOMP: return seccomp_prctl(t, a, b);
     case PR_GET_SECCOMP: return seccomp_mode(t);
+    case PR_GET_NO_NEW_PRIVS:
+        return a || b || c || d ? -EINVAL : seccomp_no_new_privs(t);
     case PR_GET_AUXV: return prctl_auxv(t, a, b);
     case PR_SET_PDEATHSIG:
     case PR_GET_DUMPABLE:
@@ -212,7 +214,6 @@ i64 sys_prctl(Task *t, u64 op, u64 a, u64 b, u64 c, u64 d)
     case PR_SET_TIMERSLACK:
     case PR_MCE_KILL_GET:
     case PR_SET_CHILD_SUBREAPER:
-    case PR_GET_NO_NEW_PRIVS:
     case PR_SET_NO_NEW_PRIVS:
     case PR_GET_THP_DISABLE:
     case PR_SET_THP_DISABLE:

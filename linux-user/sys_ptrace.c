@@ -36,9 +36,11 @@ static i64 trace_me(Task *t)
     return 0;
 }
 
-static i64 check_options(u64 options)
+static i64 check_options(const Task *t, u64 options)
 {
-    return options & ~(u64)(PTRACE_O_MASK & ~PTRACE_O_SUSPEND_SECCOMP) ? -EINVAL : 0;
+    if (options & ~(u64)PTRACE_O_MASK)
+        return -EINVAL;
+    return options & PTRACE_O_SUSPEND_SECCOMP && !seccomp_may_look(t) ? -EPERM : 0;
 }
 
 static bool is_job_stopped(i32 tid)
@@ -62,10 +64,12 @@ static i64 attach(Task *t, i32 tid, bool seize, u64 addr, u64 options)
     const u32 seized = seize, mode = TRACEE_CONT, wanted = seize ? (u32)options : 0;
     PtraceSlot slot;
     Tracee e;
-    i64 error;
+    i64 error = seize ? check_options(t, options) : 0;
 
-    if (seize && (addr != 0 || check_options(options) < 0))
+    if (seize && (addr != 0 || error == -EINVAL))
         return -EIO;
+    if (error < 0)
+        return error;
     error = board_await(tid, &e);
     if (error < 0)
         return error;
@@ -207,9 +211,10 @@ static i64 signal_mask_of(Request *q, bool set)
 static i64 set_options(Request *q)
 {
     u32 options = (u32)q->data;
+    i64 error = check_options(q->t, q->data);
 
-    if (check_options(q->data) < 0)
-        return -EINVAL;
+    if (error < 0)
+        return error;
     return TRACEE_PUT(q->e, options, &options) ? 0 : -ESRCH;
 }
 

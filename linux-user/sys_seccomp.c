@@ -93,6 +93,11 @@ typedef struct Verdict {
     u32 turn; /* of the filter that gave it */
 } Verdict;
 
+static bool is_action(Verdict v, u32 action)
+{
+    return (v.answer & SECCOMP_RET_ACTION_FULL) == action;
+}
+
 /* The strictest answer; among equals the newest filter's. */
 static void ask(const Seccomp *s, const struct seccomp_data *data, Verdict *v)
 {
@@ -139,21 +144,45 @@ static bool strict_allows(const Task *t)
     return false;
 }
 
+static Verdict verdict_of(const Task *t)
+{
+    struct seccomp_data data = {.nr = (int)t->sys.nr,
+                                .arch = seccomp_arch(t),
+                                .instruction_pointer = t->env->pc};
+    Verdict v = {SECCOMP_RET_ALLOW, 0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(data.args); i++)
+        data.args[i] = t->sys.arg[i];
+    ask(t->seccomp, &data, &v);
+    ask(t->process->seccomp, &data, &v);
+    return v;
+}
+
+/* The tracer looks at the call, and the filters at what it makes of it. */
+static Verdict verdict_traced(Task *t, Verdict v)
+{
+    if (!ptrace_seccomp(t, v.answer & SECCOMP_RET_DATA))
+        return (Verdict){SECCOMP_RET_ERRNO | ENOSYS, 0};
+    if (t->sys.nr == ~0ull)
+        return v;
+    v = verdict_of(t);
+    return is_action(v, SECCOMP_RET_TRACE) ? (Verdict){SECCOMP_RET_ALLOW, 0} : v;
+}
+
 bool seccomp_stops(Task *t, i64 *result)
 {
-    struct seccomp_data data = {.nr = (int)t->sys.nr, .arch = seccomp_arch(t)};
-    Verdict v = {SECCOMP_RET_ALLOW, 0};
+    Verdict v;
     u32 told;
 
     if (t->seccomp_strict) {
         *result = strict_allows(t) ? 0 : kill_thread(t, SIGKILL);
         return *result;
     }
-    data.instruction_pointer = t->env->pc;
-    for (size_t i = 0; i < ARRAY_SIZE(data.args); i++)
-        data.args[i] = t->sys.arg[i];
-    ask(t->seccomp, &data, &v);
-    ask(t->process->seccomp, &data, &v);
+    if (t->traced && t->ptrace->options & PTRACE_O_SUSPEND_SECCOMP)
+        return false;
+    v = verdict_of(t);
+    if (is_action(v, SECCOMP_RET_TRACE))
+        v = verdict_traced(t, v);
     told = v.answer & SECCOMP_RET_DATA;
     *result = SYS_KEEP;
     switch (v.answer & SECCOMP_RET_ACTION_FULL) {
@@ -161,10 +190,7 @@ bool seccomp_stops(Task *t, i64 *result)
     case SECCOMP_RET_LOG: return false;
     case SECCOMP_RET_ERRNO: *result = -(i64)MIN(told, 4095u); return true;
     case SECCOMP_RET_TRAP: trap(t, told); return true;
-    case SECCOMP_RET_TRACE:
-        if (!ptrace_seccomp(t, told))
-            *result = -ENOSYS; /* and where the tracer says -1, the registers stay */
-        return *result == -ENOSYS || t->sys.nr == ~0ull;
+    case SECCOMP_RET_TRACE: return true; /* the tracer says -1: the registers stay */
     case SECCOMP_RET_USER_NOTIF: return seccomp_notify(t, v.turn, result);
     case SECCOMP_RET_KILL_THREAD: *result = kill_thread(t, SIGSYS); return true;
     default: signal_die(t, SIGSYS);
@@ -180,6 +206,19 @@ static bool is_admin(void)
 
     return host_syscall(SYS_capget, &header, caps) == 0 &&
            caps[0].effective & 1u << CAP_SYS_ADMIN;
+}
+
+/* no_new_privs came with TSYNC. */
+static void catch_up(const Task *t)
+{
+    if (t->process->no_new_privs)
+        host_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+i64 seccomp_no_new_privs(const Task *t)
+{
+    catch_up(t);
+    return host_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
 }
 
 static bool may_filter(void)
@@ -231,6 +270,7 @@ static i64 add_for_all(Task *t, const struct sock_filter *program, Head head)
     if (r == 0) {
         seccomp_drop(t->seccomp);
         t->seccomp = NULL;
+        p->no_new_privs |= seccomp_no_new_privs(t) == 1;
     }
     return r;
 }
@@ -299,6 +339,7 @@ static i64 set_filter(Task *t, u64 flags, u64 addr)
         return -EFAULT;
     if (g.n == 0 || g.n > BPF_PROGRAM_LONGEST)
         return -EINVAL;
+    catch_up(t);
     if (!may_filter())
         return -EACCES;
     if (!guest_read(t, program, g.program, g.n * sizeof *program))
@@ -408,13 +449,15 @@ static u32 read_list(i32 tid, const u64 heads[2], u32 most, Seccomp *last, u64 *
     return n;
 }
 
+bool seccomp_may_look(const Task *t) { return is_admin() && !seccomp_is_on(t); }
+
 i64 seccomp_look(const Task *t, i32 tid, const u64 heads[2], u64 nth, SeccompView *out)
 {
     Seccomp s;
     u64 at;
     u32 n;
 
-    if (!is_admin() || seccomp_is_on(t))
+    if (!seccomp_may_look(t))
         return -EACCES;
     n = read_list(tid, heads, TOTAL_MOST, &s, &at);
     if (nth >= n)
@@ -441,6 +484,7 @@ int seccomp_exec_begin(const Task *t)
 {
     int fd = (int)memfd_create("seccomp", 0);
 
+    catch_up(t);
     if (fd >= 0 && put_list(fd, t->process->seccomp) && put_list(fd, t->seccomp) &&
         lseek(fd, 0, SEEK_SET) == 0)
         return fd;

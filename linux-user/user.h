@@ -365,6 +365,7 @@ struct Process {
     Tracer *tracer;             /* the tracer that the guest may be */
     Seccomp *_Atomic seccomp;   /* filters of all threads */
     _Atomic u32 seccomp_ids;    /* the last one's */
+    _Atomic bool no_new_privs;  /* of all threads; their host's may lag behind */
     struct _GHashTable *aio;    /* contexts of io_setup; NULL: never any */
     struct _GHashTable *rings;  /* of io_uring_setup; the same */
     _Atomic u32 unimp_said[32]; /* bit per system call: said under -d unimp */

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -235,6 +236,25 @@ static void refusals(void)
 
 /* ---- what else is known of a thread ---- */
 
+/* The tracer is about to have children in another pid namespace. */
+static void elsewhere(void)
+{
+    siginfo_t info;
+    PeekArgs p = {.nr = 1};
+    pid_t pid = traced_child(child_stops), child;
+    int status = -1;
+
+    if (unshare(CLONE_NEWPID) == 0) {
+        trace(PTRACE_PEEKSIGINFO, pid, &p, &info);
+        child = fork();
+        if (child == 0)
+            _exit(getpid() != 1);
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_EQ(status, 0);
+    }
+    finish(pid);
+}
+
 static void configurations(void)
 {
     pid_t pid = traced_child(child_stops);
@@ -264,5 +284,6 @@ int main(void)
         filters();
     refusals();
     configurations();
+    elsewhere();
     return check_done("ptrace_peek");
 }

@@ -293,16 +293,34 @@ static void filtered(void)
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE | 1234),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpgid, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 77),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {COUNT(code), code};
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
-    _exit(syscall(SYS_getppid) == getpid() && syscall(SYS_getppid) == -1 &&
-                  errno == ENOSYS
+    if (syscall(SYS_getppid) != getpid() || syscall(SYS_getppid) != -1 ||
+        errno != ENOSYS)
+        _exit(1);
+    /* a call that a tracer makes it is asked about again */
+    _exit(syscall(SYS_getppid) == -1 && errno == 77 && syscall(SYS_getppid) == 4444 &&
+                  syscall(SYS_getpgid, 0) > 0
               ? 0
-              : 1);
+              : 2);
+}
+
+/* Filters sleep while a tracer with the right to it wants that. */
+static void suspend(pid_t pid)
+{
+    long r = trace(PTRACE_SETOPTIONS, pid, 0,
+                   PTRACE_O_TRACESECCOMP | PTRACE_O_SUSPEND_SECCOMP);
+
+    if (geteuid() == 0)
+        CHECK_EQ(r, 0);
+    else
+        CHECK_ERR(r, EPERM);
 }
 
 static void seccomp_stops(void)
@@ -324,11 +342,38 @@ static void seccomp_stops(void)
     regs[A7] = SYS_getpid;
     set(pid, regs);
     go_on(PTRACE_CONT, pid, 0, stopped(SIGTRAP, PTRACE_EVENT_SECCOMP));
-    CHECK_EQ(trace(PTRACE_SETOPTIONS, pid, 0, 0), 0);
     get(pid, regs);
     regs[A7] = 0x7777; /* no such call */
     set(pid, regs);
-    go_on(PTRACE_CONT, pid, 0, 0);
+    go_on(PTRACE_CONT, pid, 0, stopped(SIGTRAP, PTRACE_EVENT_SECCOMP));
+    get(pid, regs);
+    regs[A7] = SYS_getpgid;
+    set(pid, regs);
+    go_on(PTRACE_CONT, pid, 0, stopped(SIGTRAP, PTRACE_EVENT_SECCOMP));
+    get(pid, regs);
+    regs[A7] = ~0ul; /* none */
+    regs[A0] = 4444;
+    set(pid, regs);
+    suspend(pid);
+    go_on(PTRACE_CONT, pid, 0, geteuid() == 0 ? 0 : 2 << 8);
+}
+
+/* A call of no number is none, also where a tracer sees it. */
+static void call_nothing(void)
+{
+    _exit(syscall(-1, 5) == -1 && errno == ENOSYS ? 0 : 1);
+}
+
+static void no_call(void)
+{
+    pid_t pid = traced_child(call_nothing, PTRACE_O_TRACESYSGOOD);
+    int status = 0, n = 0;
+
+    while (trace(PTRACE_SYSCALL, pid, 0, 0) == 0 && (status = wait_for(pid)) != 0 &&
+           WIFSTOPPED(status))
+        n++;
+    CHECK_EQ(status, 0);
+    CHECK_EQ(n, 3); /* the call, exit's begin */
 }
 
 int main(void)
@@ -338,5 +383,6 @@ int main(void)
     calls_in_a_call();
     change_calls();
     seccomp_stops();
+    no_call();
     return check_done("ptrace_regs");
 }

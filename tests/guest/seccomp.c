@@ -246,11 +246,15 @@ static volatile pid_t other_tid;
 
 static void *filter_alone(void *arg)
 {
+    int former = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+
     if (*(int *)arg)
         CHECK_EQ(answer(SYS_getsid, SECCOMP_RET_ERRNO | 75, 0), 0);
     other_tid = gettid();
     while (!go)
         usleep(1000);
+    CHECK(former || !*(int *)arg);
+    CHECK_EQ(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1); /* it came along */
     return arg;
 }
 
@@ -261,7 +265,6 @@ static void all_or_none(void)
     const unsigned error = all | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     pthread_t thread;
 
-    CHECK_EQ(answer(SYS_getppid, SECCOMP_RET_ERRNO | 71, 0), 0);
     for (int alone = 0; alone < 2; alone++) {
         go = other_tid = 0;
         pthread_create(&thread, NULL, filter_alone, &alone);

@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -182,6 +183,9 @@ static void child_asks(void)
     CHECK_ERR(syscall(SYS_getpgid, 6), 4095);
     CHECK_EQ(syscall(SYS_getpgid, 7), 7777);
     CHECK_EQ(syscall(SYS_getpgid, 8), -5000);
+    for (int error = 512; error <= 516; error++)
+        CHECK_ERR(syscall(SYS_getpgid, 9), error); /* no signal is there: as it is */
+    CHECK_ERR(syscall(SYS_getpgid, 10), 512);
 }
 
 static void answers(void)
@@ -214,6 +218,9 @@ static void answers(void)
     CHECK_EQ(reply(receive(SYS_getpgid).id, -4095, 0, 0), 0);
     CHECK_EQ(reply(receive(SYS_getpgid).id, 7777, 1, 0), 0);
     CHECK_EQ(reply(receive(SYS_getpgid).id, -5000, 0, 0), 0);
+    for (int error = 512; error <= 516; error++)
+        CHECK_EQ(reply(receive(SYS_getpgid).id, -error, 0, 0), 0);
+    CHECK_EQ(reply(receive(SYS_getpgid).id, 0, -512, 0), 0);
     finish(pid, 0);
 }
 
@@ -546,6 +553,24 @@ static void child_twice(void)
     CHECK_ERR(syscall(SYS_getsid, 0), ENOSYS);
 }
 
+/* What comes first in a new pid namespace is its init: nobody comes before our child.
+ */
+static void child_unshares(void)
+{
+    int status = -1;
+    pid_t pid;
+
+    if (unshare(CLONE_NEWUSER | CLONE_NEWPID) && unshare(CLONE_NEWPID))
+        return; /* not allowed here */
+    CHECK(notify(SYS_getpgid, LISTEN) >= 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(getpid() == 1 ? 7 : 8);
+    CHECK(pid > 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 7 << 8);
+}
+
 /* ---- one process that listens to itself ---- */
 
 static void *listen_here(void *arg)
@@ -670,6 +695,7 @@ int main(int argc, char **argv)
     CHECK_EQ(in_child(bad_requests), 0);
     CHECK_EQ(in_child(here), 0);
     CHECK_EQ(in_child(child_twice), 0);
+    CHECK_EQ(in_child(child_unshares), 0);
     answers();
     folders();
     descriptors();
