@@ -250,12 +250,14 @@ static void check_fill_over_code(void)
 
 static sigjmp_buf *after_bus;
 static void *bus_address;
+static int bus_code;
 
 static void on_bus(int sig, siginfo_t *info, void *context)
 {
     (void)sig;
     (void)context;
     bus_address = info->si_addr;
+    bus_code = info->si_code;
     siglongjmp(*after_bus, 1);
 }
 
@@ -279,6 +281,45 @@ static void check_sigbus(void)
     sigaction(SIGBUS, &old, NULL);
     close(fd);
     munmap(p, LEN);
+}
+
+/* Linux 6.6 and 6.8: pages that cannot be read, and pages that move. */
+static void check_newer(void)
+{
+    const u32 poison_page = 0xc020aa08, move_page = 0xc028aa05;
+    struct sigaction a = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO}, old;
+    int fd = fault_fd(1 << 14 | 1 << 16);
+    u8 *p = fresh(PROT_READ | PROT_WRITE | PROT_EXEC), *q;
+    u64 poison[4] = {(u64)p, PAGE}, move[5] = {(u64)p + PAGE, 0, PAGE};
+    sigjmp_buf back;
+
+    if (fd < 0) {
+        printf("poisoned and moved pages are not there\n");
+        return;
+    }
+    q = fresh(PROT_READ | PROT_WRITE | PROT_EXEC);
+    CHECK_EQ(watch(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING), 0);
+    CHECK_EQ(ioctl(fd, poison_page, poison), 0);
+    CHECK_EQ(poison[3], PAGE);
+    sigaction(SIGBUS, &a, &old);
+    after_bus = &back;
+    if (!sigsetjmp(back, 1)) {
+        p[8] = 1;
+        CHECK(!"reached");
+    }
+    CHECK((u64)bus_address - (u64)p < PAGE);
+    CHECK(bus_code == BUS_MCEERR_AR || bus_code == BUS_ADRERR);
+    sigaction(SIGBUS, &old, NULL);
+    make_code(q, 3);
+    __builtin___clear_cache((char *)q, (char *)q + PAGE);
+    CHECK_EQ(((CodeFn *)q)(1), 4);
+    move[1] = (u64)q;
+    CHECK_EQ(ioctl(fd, move_page, move), 0);
+    CHECK_EQ(((CodeFn *)(p + PAGE))(2), 5);
+    CHECK_EQ(*(volatile u8 *)q, 0);
+    close(fd);
+    munmap(p, LEN);
+    munmap(q, LEN);
 }
 
 static void *write_first(void *arg)
@@ -437,6 +478,7 @@ int main(void)
     check_code();
     check_fill_over_code();
     check_sigbus();
+    check_newer();
     check_protected();
     check_shared();
     check_removed();
