@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -86,12 +87,31 @@ static bool goes_elsewhere(void)
 }
 
 /* Our own kicks are nobody's business, so the count begins at the first. */
+static i64 peek_all(Task *t, Peek *p, const struct __ptrace_peeksiginfo_args *wanted,
+                    u64 data)
+{
+    i64 n = 0, r;
+    u64 seen = 0;
+
+    do {
+        r = n < wanted->nr ? peek_at_once(p) : 0;
+        for (i64 i = 0; i < r && n < wanted->nr; i++) {
+            if (ptrace_is_kick(&p->info[i]) || seen++ < wanted->off)
+                continue;
+            if (!PUT(t, data + (u64)n * sizeof *p->info, &p->info[i]))
+                return n ? n : -EFAULT;
+            n++;
+        }
+        p->args.off += PEEK_AT_ONCE;
+    } while (r == PEEK_AT_ONCE && n < wanted->nr);
+    return n ? n : MIN(r, 0);
+}
+
 i64 ptrace_peek_siginfo(Task *t, i32 tid, u64 addr, u64 data)
 {
     struct __ptrace_peeksiginfo_args wanted;
-    Peek p = {.tid = tid};
-    i64 n = 0, r;
-    u64 seen = 0;
+    Peek *p;
+    i64 r;
 
     if (!GET(t, addr, &wanted))
         return -EFAULT;
@@ -99,20 +119,15 @@ i64 ptrace_peek_siginfo(Task *t, i32 tid, u64 addr, u64 data)
         return -EINVAL;
     if (goes_elsewhere())
         return -EPERM;
-    p.args =
+    p = aligned_alloc(16, sizeof *p);
+    if (!p)
+        return -ENOMEM;
+    p->tid = tid;
+    p->args =
         (struct __ptrace_peeksiginfo_args){.flags = wanted.flags, .nr = PEEK_AT_ONCE};
-    do {
-        r = n < wanted.nr ? peek_at_once(&p) : 0;
-        for (i64 i = 0; i < r && n < wanted.nr; i++) {
-            if (ptrace_is_kick(&p.info[i]) || seen++ < wanted.off)
-                continue;
-            if (!PUT(t, data + (u64)n * sizeof *p.info, &p.info[i]))
-                return n ? n : -EFAULT;
-            n++;
-        }
-        p.args.off += PEEK_AT_ONCE;
-    } while (r == PEEK_AT_ONCE && n < wanted.nr);
-    return n ? n : MIN(r, 0);
+    r = peek_all(t, p, &wanted, data);
+    free(p);
+    return r;
 }
 
 /* ---- filters ---- */
