@@ -34,7 +34,7 @@ static bool access_page(Gdb *g, u64 addr, void *bytes, u64 len, bool write)
     const Memory *m = g->process->mem;
     int need = write ? PROT_WRITE : PROT_READ;
 
-    if (!mem_mapped(m, addr, len))
+    if (!mem_covers(m, addr, len))
         return false;
     if (write && (space_flags(&m->space, addr) & (PAGE_EXEC | PAGE_CODE)))
         cache_drop(g->process->cache, addr, len);
@@ -69,13 +69,7 @@ bool gdb_write(GdbStub *s, u64 addr, const void *from, u64 len)
 
 bool gdb_mapped(GdbStub *s, u64 addr)
 {
-    Memory *m = gdb_of(s)->process->mem;
-    bool mapped;
-
-    lock_take(&m->lock);
-    mapped = mem_mapped(m, addr, 1);
-    lock_leave(&m->lock);
-    return mapped;
+    return mem_mapped(gdb_of(s)->process->mem, addr, 1);
 }
 
 /* ---- watchpoints and system calls ---- */

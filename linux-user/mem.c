@@ -86,11 +86,21 @@ i64 guest_string(Task *t, u64 addr, u64 max, const char **out)
     return -ENAMETOOLONG;
 }
 
-bool mem_mapped(const Memory *m, u64 addr, u64 len)
+bool mem_covers(const Memory *m, u64 addr, u64 len)
 {
     return space_contains(&m->space, addr, len) &&
            extents_cover(&m->map, align_down(addr, PAGE_SIZE),
                          align_up(addr + len, PAGE_SIZE));
+}
+
+bool mem_mapped(Memory *m, u64 addr, u64 len)
+{
+    bool mapped;
+
+    lock_take(&m->lock);
+    mapped = mem_covers(m, addr, len);
+    lock_leave(&m->lock);
+    return mapped;
 }
 
 /* ---- changing the map; the lock is held ---- */
@@ -409,15 +419,17 @@ i64 mem_madvise(Task *t, u64 addr, u64 len, int advice)
 
     if (r < 0 || len == 0)
         return r;
-    if (!mem_mapped(m, addr, len))
-        return -ENOMEM;
-    if (unseals(m, addr, len, advice))
-        return -EPERM;
-    /* A child of fork must find the whole window reserved. */
-    if (advice == MADV_DONTFORK || advice == MADV_DOFORK)
-        return 0;
-    if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
+    lock_take(&m->lock);
+    if (!mem_covers(m, addr, len))
+        r = -ENOMEM;
+    else if (unseals(m, addr, len, advice))
+        r = -EPERM;
+    else if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
         mem_contents_change(t->process, addr, len);
+    lock_leave(&m->lock); /* the host may wait for who reads a userfaultfd */
+    /* A child of fork must find the whole window reserved. */
+    if (r < 0 || advice == MADV_DONTFORK || advice == MADV_DOFORK)
+        return r;
     return host(madvise(mem_host(m, addr), len, advice));
 }
 
@@ -430,12 +442,20 @@ i64 mem_remap_file(Task *t, u64 addr, u64 len, u64 offset, int flags)
     addr = align_down(addr, PAGE_SIZE);
     len = align_down(len, PAGE_SIZE);
     r = page_range(m, addr, &len, -EINVAL);
-    if (r < 0 || len == 0 || !mem_mapped(m, addr, len))
+    if (r < 0 || len == 0)
         return -EINVAL;
-    if (mem_sealed(m, addr, len))
-        return -EPERM;
-    mem_contents_change(t->process, addr, len);
-    return host_syscall(SYS_remap_file_pages, mem_host(m, addr), len, 0, offset, flags);
+    lock_take(&m->lock);
+    if (!mem_covers(m, addr, len))
+        r = -EINVAL;
+    else if (mem_sealed(m, addr, len))
+        r = -EPERM;
+    else
+        mem_contents_change(t->process, addr, len);
+    if (r == 0)
+        r = host_syscall(SYS_remap_file_pages, mem_host(m, addr), len, 0, offset,
+                         flags);
+    lock_leave(&m->lock);
+    return r;
 }
 
 i64 mem_msync(Task *t, u64 addr, u64 len, int flags)

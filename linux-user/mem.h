@@ -10,6 +10,8 @@ static inline void *mem_host(const Memory *m, u64 addr)
     return space_host(&m->space, addr);
 }
 
+/* Has the guest something at all of it? */
+bool mem_covers(const Memory *m, u64 addr, u64 len);
 /* Page flags for PROT_* bits. */
 u8 mem_flags(int prot, bool shared);
 /* Has mseal been here?  Nothing of it is the host's: pages with translated code change

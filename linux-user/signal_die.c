@@ -33,13 +33,9 @@ void mem_describe(Process *p, u64 addr, char *out, size_t size)
 {
     Memory *m = p->mem;
     char path[PATH_MAX];
-    bool mapped;
     u64 offset;
 
-    lock_take(&m->lock);
-    mapped = mem_mapped(m, addr, 1);
-    lock_leave(&m->lock);
-    if (!mapped)
+    if (!mem_mapped(m, addr, 1))
         snprintf(out, size, "unmapped");
     else if (addr >= m->stack_start && addr < m->stack_end)
         snprintf(out, size, "[stack]");

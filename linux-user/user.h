@@ -176,7 +176,7 @@ i64 mem_munlock(Task *t, u64 addr, u64 len);
 i64 mem_shmat(Task *t, int id, u64 addr, int flags);
 i64 mem_shmdt(Task *t, u64 addr);
 /* Is every page of the range mapped? */
-bool mem_mapped(const Memory *m, u64 addr, u64 len);
+bool mem_mapped(Memory *m, u64 addr, u64 len);
 /* Text for "which mapping is addr in": path+offset, [stack], [heap], anonymous,
  * unmapped. */
 void mem_describe(Process *p, u64 addr, char *out, size_t size);
