@@ -84,8 +84,7 @@ static i64 choose_bias(const Process *p, int fd, u64 low, u64 size, u64 align,
 {
     const Memory *m = p->mem;
     /* As Linux does: a program at two thirds of the space, its heap after it. */
-    u64 hint =
-        is_program ? align_down(m->space.size / 3 * 2, align) : mem_home(p, fd, size);
+    u64 hint = is_program ? align_down(m->high / 3 * 2, align) : mem_home(p, fd, size);
     i64 at = mem_place(m, hint, size + align - PAGE_SIZE, 0);
 
     return at < 0 ? at : (i64)(align_up((u64)at, align) - align_down(low, align));

@@ -44,7 +44,7 @@ void elf_stack_map(Task *t)
     int prot = PROT_READ | PROT_WRITE | (p->image.exec_stack ? PROT_EXEC : 0);
     i64 r;
 
-    m->stack_end = m->space.size - TOP_UNUSED;
+    m->stack_end = m->high - TOP_UNUSED;
     m->stack_start = m->stack_end - size;
     r = mem_mmap(t, m->stack_start, size, prot,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,

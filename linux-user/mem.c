@@ -15,8 +15,11 @@
 #include "mem.h"
 
 #define WINDOW_DEFAULT (1ull << 46)
-#define LOWEST         0x10000ull /* mmap_min_addr's usual value */
-#define PERMISSIONS    (PAGE_READ | PAGE_WRITE | PAGE_EXEC)
+/* As boards have it (Sv39): sanitizers know no other, or ask for shadows as large as
+ * all that is below the stack. */
+#define HIGH_DEFAULT (1ull << 38)
+#define LOWEST       0x10000ull /* mmap_min_addr's usual value */
+#define PERMISSIONS  (PAGE_READ | PAGE_WRITE | PAGE_EXEC)
 
 static const int no_reserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
@@ -29,7 +32,7 @@ bool mem_init(Memory *m, const Options *o)
         return false;
     m->lock = (Lock){0};
     m->low = LOWEST;
-    m->top = m->space.size;
+    m->high = m->top = MIN(m->space.size, HIGH_DEFAULT);
     return true;
 }
 
@@ -229,6 +232,8 @@ i64 mem_place(const Memory *m, u64 addr, u64 len, int flags)
         !extents_touch(&m->map, addr, addr + len))
         return (i64)addr;
     found = extents_gap(&m->map, len, m->low, m->top);
+    if (found == (u64)-1)
+        found = extents_gap(&m->map, len, m->high, m->space.size);
     return found == (u64)-1 ? -ENOMEM : (i64)found;
 }
 

@@ -13,20 +13,15 @@
 #include "mem.h"
 
 /* The part of the window where such places are. */
-#define HOMES        (8ull << 30)
-#define HOME_ALIGN   (2ull << 20)
-#define LIKE_A_BOARD (1ull << 38)
+#define HOMES      (8ull << 30)
+#define HOME_ALIGN (2ull << 20)
 enum { HOME_TRIES = 4 };
 
-/* Where the window has them; 0: it is too small.  One like a board's is nearly full of
- * other things in programs with ThreadSanitizer: libraries are near its end there. */
+/* Where the window has them; 0: it is too small.  In programs with ThreadSanitizer it
+ * is nearly full of other things: libraries are to be near its end there. */
 static u64 homes_start(const Memory *m)
 {
-    u64 size = m->space.size;
-
-    if (size < 8 * HOMES)
-        return 0;
-    return align_down(size > LIKE_A_BOARD ? size / 2 : size - 2 * HOMES, HOME_ALIGN);
+    return m->high < 8 * HOMES ? 0 : align_down(m->high - 2 * HOMES, HOME_ALIGN);
 }
 
 static u64 mixed(u64 h, u64 v) { return (h ^ v) * 0x9e3779b97f4a7c15ull; }

@@ -227,7 +227,7 @@ static bool hwprobe(const Process *p, i64 key, u64 *value)
     case KEY_MISALIGNED_SCALAR_PERF:
     case KEY_CPUPERF_0: *value = MISALIGNED_FAST; return true;
     case KEY_ZICBOZ_BLOCK_SIZE: *value = CACHE_BLOCK; return true;
-    case KEY_HIGHEST_VIRT_ADDRESS: *value = p->mem->space.size - 1; return true;
+    case KEY_HIGHEST_VIRT_ADDRESS: *value = p->mem->high - 1; return true;
     case KEY_TIME_CSR_FREQ: *value = TIMEBASE_HZ; return true;
     default: return false;
     }
@@ -236,7 +236,7 @@ static bool hwprobe(const Process *p, i64 key, u64 *value)
 static void cpuinfo(FILE *f, const Process *p)
 {
     fputs("isa\t\t: rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_"
-          "zihintpause_zfa_zfh_zfhmin_zba_zbb_zbs\nmmu\t\t: sv48\nmvendorid\t: "
+          "zihintpause_zfa_zfh_zfhmin_zba_zbb_zbs\nmmu\t\t: sv39\nmvendorid\t: "
           "0x0\nmarchid\t\t: "
           "0x0\nmimpid\t\t: 0x0\n",
           f);

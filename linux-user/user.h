@@ -131,7 +131,8 @@ typedef struct Memory {
     Extents flagged;     /* where page flags may be other than 0: all but PROT_NONE */
     struct _GArray *shm; /* of Extent: shmat's; NULL: never any */
     u64 low;             /* first address for mmap (vm.mmap_min_addr) */
-    u64 top;             /* mmap searches down from here */
+    u64 high; /* below it are programs, stacks and mappings that can be anywhere */
+    u64 top;  /* mmap searches down from here, and above high when that is full */
     u64 brk_start, brk;
     u64 stack_start, stack_end; /* the main thread's */
     u64 return_page;            /* code that calls rt_sigreturn */

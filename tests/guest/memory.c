@@ -306,6 +306,23 @@ static void check_remap_pages(void)
     close(fd);
 }
 
+/* More than a board's address space, though what is small stays within that. */
+static void check_large(void)
+{
+    const size_t size = 1ul << 39;
+    char *p = mmap(NULL, size, PROT_NONE, ANON | MAP_NORESERVE, -1, 0), *q = map(1, RW);
+
+    CHECK(p != MAP_FAILED);
+    CHECK_EQ(mprotect(p + size / 2, PAGE, RW), 0);
+    p[size / 2] = 1;
+#ifdef __riscv
+    CHECK((u64)p >= 1ul << 38);
+    CHECK((u64)q < 1ul << 38 && (u64)&p < 1ul << 38 && (u64)check_large < 1ul << 38);
+#endif
+    CHECK_EQ(munmap(p, size), 0);
+    munmap(q, PAGE);
+}
+
 int main(void)
 {
     signal(SIGSEGV, on_fault);
@@ -321,5 +338,6 @@ int main(void)
     check_many();
     check_across();
     check_remap_pages();
+    check_large();
     return check_done("memory");
 }
