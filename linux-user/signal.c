@@ -386,6 +386,12 @@ static void deliver(Task *t, const siginfo_t *info)
         signal_die_of(t, info, NULL);
 }
 
+static void begin_again(Task *t)
+{
+    t->again_pc = t->env->pc;
+    t->process->abi->restart(t);
+}
+
 /* EINTR or again?  The first handler to run decides. */
 static void settle_call(Task *t, i64 result, const SigAction *first)
 {
@@ -396,7 +402,7 @@ static void settle_call(Task *t, i64 result, const SigAction *first)
                     (result == SYS_RESTART_SA && !(first->flags & SA_RESTART))))
         abi->set_result(t, -EINTR);
     else
-        abi->restart(t);
+        begin_again(t);
 }
 
 static SigAction look_up_action(Process *p, int sig)
@@ -417,7 +423,7 @@ static bool tracer_lets_pass(Task *t, siginfo_t *info, i64 *restart)
     bool pass;
 
     if (*restart && look_up_action(t->process, info->si_signo).handler <= ABI_SIG_IGN) {
-        t->process->abi->restart(t);
+        begin_again(t);
         *restart = 0;
     }
     pc = t->env->pc;

@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include "../tcache/lock.h"
 #include "../tcache/tcache.h"
 #include "abi.h"
@@ -382,8 +383,11 @@ struct Task {
     bool traced;         /* it has a tracer */
     bool waiting;        /* in wait4: kicks of tracees interrupt it */
     bool kicked;         /* a kick may have interrupted the system call */
-    bool kick_soon;      /* the timer runs that sends one */
-    i32 kick_timer;      /* its id + 1; 0: none yet */
+    u64 again_pc;        /* of the call that has last been begun again */
+    u64 sleep_pc;        /* of a sleep that was interrupted; and what was left of it */
+    struct timespec sleep_left;
+    bool kick_soon; /* the timer runs that sends one */
+    i32 kick_timer; /* its id + 1; 0: none yet */
 
     Seccomp *_Atomic seccomp; /* filters of its own; NULL: none */
     bool seccomp_strict;

@@ -451,6 +451,28 @@ static void seize(void)
     CHECK_EQ(wait_for(pid), SIGKILL);
 }
 
+static void sleep_shortly(void)
+{
+    nap(100);
+    nap(100);
+}
+
+/* Who sleeps wakes up in the end, however often it is looked at. */
+static void wakes_up(void)
+{
+    pid_t pid = child_of(sleep_shortly);
+    int status = 0, n = 0;
+
+    CHECK_EQ(trace(PTRACE_SEIZE, pid, 0, 0), 0);
+    do {
+        nap(5);
+        trace(PTRACE_INTERRUPT, pid, 0, 0); /* it may have ended */
+        status = wait_for(pid);
+    } while (WIFSTOPPED(status) && trace(PTRACE_CONT, pid, 0, 0) == 0 && ++n < 4000);
+    CHECK_EQ(status, 0);
+    CHECK(n < 4000);
+}
+
 /* Not a child: a process that the tracer has nothing else to do with. */
 static void stranger(void)
 {
@@ -752,6 +774,7 @@ int main(int argc, char **argv)
     attach_to(spin);
     attach_to_stopped();
     seize();
+    wakes_up();
     stranger();
     threads();
     tracer_dies(0, 0);
