@@ -182,12 +182,14 @@ void ptrace_adopt(Task *t)
     watch_signals(t->process);
 }
 
-void ptrace_release(Task *t, PtraceSlot *s)
+void ptrace_release(Task *t, PtraceSlot *s, i32 tracer)
 {
     if (s->options & PTRACE_O_EXITKILL && !ptrace_tracer_lives(s))
         host_syscall(SYS_kill, getpid(), SIGKILL);
-    s->tracer = 0;
-    s->options = s->seized = s->mode = 0;
+    if (s->tracer == tracer) { /* else another has already come */
+        s->options = s->seized = s->mode = 0;
+        atomic_compare_exchange_strong(&s->tracer, &tracer, 0);
+    }
     ptrace_adopt(t);
 }
 
@@ -370,6 +372,7 @@ int ptrace_wait(Task *t)
 {
     PtraceSlot *s = t->ptrace;
     const u64 faults = FAULT_SIGNALS & ~signal_bit(TRACEE_SIGNAL);
+    const i32 tracer = s->tracer;
     u64 mask = ~faults, old;
     PtraceOrder order;
 
@@ -383,7 +386,7 @@ int ptrace_wait(Task *t)
     s->order = (PtraceOrder){0};
     die_with_tracer(s, order.command != TRACEE_DETACH);
     if (order.command == TRACEE_DETACH)
-        ptrace_release(t, s);
+        ptrace_release(t, s, tracer);
     host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);
     if (s->dirty & TRACEE_DIRTY_MASK)
         signal_set_mask(t, t->mask);

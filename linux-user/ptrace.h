@@ -158,8 +158,8 @@ void ptrace_adopt(Task *t);
 bool ptrace_wants(const Task *t, u32 event);
 /* The process (tid 0), or a thread of it, is a tracer no more. */
 void tracer_end(Process *p, i32 tid);
-/* No tracer any more; false: it wanted us to die with it, and we do. */
-void ptrace_release(Task *t, PtraceSlot *s);
+/* That tracer is one no more; the process dies with it, if it wanted that. */
+void ptrace_release(Task *t, PtraceSlot *s, i32 tracer);
 
 /* ---- ptrace_board.c: what the tracer knows ---- */
 

@@ -238,7 +238,7 @@ bool ptrace_seen(i32 tid, i32 *tracer, bool *stopped)
 
 /* ---- orders and wishes ---- */
 
-enum { DETACH_TRIES = 500 };
+enum { DETACH_TRIES = 40000 }; /* two seconds and more */
 
 /* Another may attach at once, and must not be taken for us. */
 static void await_detach(Tracee *e)

@@ -77,6 +77,7 @@ void ptrace_stop_all(Task *t, int sig)
 void ptrace_attend(Task *t)
 {
     PtraceSlot *s = t->ptrace;
+    bool stops = atomic_exchange(&s->wish.sigstop, 0); /* who attaches sets it last */
 
     if (s->wish.park)
         ptrace_park();
@@ -84,10 +85,9 @@ void ptrace_attend(Task *t)
         s->wish.adopted = 0;
         ptrace_adopt(t);
     }
-    if (s->wish.sigstop) {
+    if (stops) {
         siginfo_t info = {.si_signo = SIGSTOP, .si_code = SI_USER};
 
-        s->wish.sigstop = 0;
         info.si_pid = s->stop_sender;
         info.si_uid = s->stop_sender_uid;
         signal_enqueue(t, SIGSTOP, &info);
@@ -99,7 +99,9 @@ void ptrace_attend_stops(Task *t)
     PtraceSlot *s = t->ptrace;
 
     if (!t->traced) {
-        s->wish.interrupt = s->wish.group = 0;
+        if (atomic_exchange(&s->wish.interrupt, 0) && s->tracer)
+            s->wish.interrupt = 1; /* a new tracer's: it has to be adopted first */
+        s->wish.group = 0;
     } else if (s->wish.group) {
         stop_in_group(t, s->wish.group);
     } else if (s->wish.interrupt) {
