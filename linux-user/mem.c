@@ -394,23 +394,28 @@ void mem_contents_change(Process *p, u64 addr, u64 len)
 
 enum { GUARD_INSTALL = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13 */
 
-/* Would it undo what cannot be written? */
-static bool unseals(const Memory *m, u64 addr, u64 len, int advice)
+/* Is what was there gone afterwards? */
+static bool discards(int advice)
 {
-    const u8 free = PAGE_WRITE | PAGE_SHARED;
-
     switch (advice) {
     case MADV_DONTNEED:
     case MADV_DONTNEED_LOCKED:
     case MADV_FREE:
     case MADV_REMOVE:
-    case MADV_DONTFORK:
-    case MADV_WIPEONFORK:
-    case GUARD_INSTALL: break;
+    case GUARD_INSTALL: return true;
     default: return false;
     }
-    for (Extent part; extents_next(&m->sealed, addr, addr + len, &part);
-         addr = part.end)
+}
+
+/* Would it, or a fork after it, undo what cannot be written? */
+static bool unseals(const Memory *m, u64 addr, u64 len, int advice)
+{
+    const u8 free = PAGE_WRITE | PAGE_SHARED;
+
+    if (!discards(advice) && advice != MADV_DONTFORK && advice != MADV_WIPEONFORK)
+        return false;
+    for (Extent part = {0, addr};
+         extents_next(&m->sealed, part.end, addr + len, &part);)
         for (u64 at = part.start; at < part.end; at += PAGE_SIZE)
             if (!(space_flags(&m->space, at) & free))
                 return true;
@@ -429,7 +434,7 @@ i64 mem_madvise(Task *t, u64 addr, u64 len, int advice)
         r = -ENOMEM;
     else if (unseals(m, addr, len, advice))
         r = -EPERM;
-    else if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
+    else if (discards(advice))
         mem_contents_change(t->process, addr, len);
     lock_leave(&m->lock); /* the host may wait for who reads a userfaultfd */
     /* A child of fork must find the whole window reserved. */

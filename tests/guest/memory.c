@@ -306,6 +306,31 @@ static void check_remap_pages(void)
     close(fd);
 }
 
+/* Code in memory that advice empties is not run again. */
+static void check_code_dropped(void)
+{
+#ifdef __riscv
+    const int advice[] = {MADV_DONTNEED, 24 /* MADV_DONTNEED_LOCKED */};
+    const u32 code[] = {0x00100513, 0x00008067}; /* li a0, 1; ret */
+
+    signal(SIGILL, on_fault);
+    for (size_t i = 0; i < COUNT(advice); i++) {
+        char *p = map(1, RW | PROT_EXEC);
+        int sig;
+
+        memcpy(p, code, sizeof code);
+        __builtin___clear_cache(p, p + sizeof code);
+        CHECK_EQ(((int (*)(void))p)(), 1);
+        CHECK_EQ(madvise(p, PAGE, advice[i]), 0);
+        sig = sigsetjmp(escape, 1);
+        if (!sig)
+            ((void (*)(void))p)();
+        CHECK_EQ(sig, SIGILL);
+        munmap(p, PAGE);
+    }
+#endif
+}
+
 /* More than a board's address space, though what is small stays within that. */
 static void check_large(void)
 {
@@ -338,6 +363,7 @@ int main(void)
     check_many();
     check_across();
     check_remap_pages();
+    check_code_dropped();
     check_large();
     return check_done("memory");
 }
