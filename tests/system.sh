@@ -45,7 +45,10 @@ digest() { sha256sum | cut -d' ' -f1; } # of the standard input
 # Runs the parts asked for, or all.
 parts()
 {
-    for part; do "part_$part"; done
+    for part; do
+        declare -F "part_$part" >/dev/null || { echo "no part $part"; exit 2; }
+        "part_$part"
+    done
     exit $failed
 }
 
