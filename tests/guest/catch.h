@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of signals share: a handler that notes what it sees, and children that
- * check. */
+/* What the tests of signals share: a handler that notes what it sees. */
 #ifndef GUEST_CATCH_H
 #define GUEST_CATCH_H
 
 #include <signal.h>
-#include <unistd.h>
-#include "check.h"
+#include "child.h"
 
 static volatile int count;
 static volatile siginfo_t seen;
@@ -38,18 +36,6 @@ static inline void change(int how, int sig)
     sigemptyset(&set);
     sigaddset(&set, sig);
     CHECK_EQ(sigprocmask(how, &set, NULL), 0);
-}
-
-/* Its exit status says of its own checks. */
-static inline pid_t checking_child(void)
-{
-    pid_t pid;
-
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0)
-        check_failed = 0;
-    return pid;
 }
 
 #endif

@@ -12,9 +12,8 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include "check.h"
+#include "child.h"
 
 #ifdef __riscv
 #define ARCH_RISCV64 (243u | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE)
@@ -45,24 +44,6 @@ static long answer(long nr, unsigned what, unsigned flags)
     };
 
     return install(program, COUNT(program), flags);
-}
-
-/* The wait status of a child that runs it. */
-static int in_child(void (*run)(void))
-{
-    int status = -1;
-    pid_t pid;
-
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        check_failed = 0;
-        run();
-        fflush(stdout);
-        _exit(check_failed != 0);
-    }
-    waitpid(pid, &status, 0);
-    return status;
 }
 
 /* ---- answers ---- */

@@ -20,9 +20,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include "check.h"
+#include "child.h"
 
 #ifdef __riscv
 #define ARCH (243u | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE)
@@ -652,23 +651,6 @@ static void bad_requests(void)
     close(other);
     kill(pid, SIGKILL);
     finish(pid, SIGKILL);
-}
-
-static int in_child(void (*run)(void))
-{
-    int status = -1;
-    pid_t pid;
-
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        check_failed = 0;
-        run();
-        fflush(stdout);
-        _exit(check_failed != 0);
-    }
-    waitpid(pid, &status, 0);
-    return status;
 }
 
 /* Where the host does not let listeners be. */
