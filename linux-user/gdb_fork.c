@@ -476,7 +476,7 @@ void gdb_exec_failed(Task *t, int file)
 
 void gdb_after_exec(Gdb *g, const char *where)
 {
-    int file = atoi(where + strlen("fd:"));
+    int file = options_fd(where);
     Heritage h;
 
     if (pread(file, &h, sizeof h, 0) != sizeof h || h.n_peers > PEERS)

@@ -3,6 +3,8 @@
  * The command line.  One table gives each option's spelling, variable, kind, place in
  * Options and help; -help, parsing and the command line for execve come from it.
  */
+#include <glib.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,6 +323,16 @@ static int parse_line(Options *o, const Abi *abi, int argc, char **argv)
     return i;
 }
 
+int options_fd(const char *text)
+{
+    guint64 fd;
+
+    if (strncmp(text, "fd:", 3) ||
+        !g_ascii_string_to_unsigned(text + 3, 10, 0, INT_MAX, &fd, NULL))
+        return -1;
+    return (int)fd;
+}
+
 void options_parse(Options *o, const Abi *abi, int argc, char **argv)
 {
     bool by_kernel;
@@ -330,7 +342,7 @@ void options_parse(Options *o, const Abi *abi, int argc, char **argv)
     by_kernel = binfmt_started(o, argc, argv);
     i = by_kernel ? 0 : parse_line(o, abi, argc, argv);
     check_cpu(o, abi);
-    if (o->open && sscanf(o->open, "fd:%d", &o->program_fd) != 1)
+    if (o->open && (o->program_fd = options_fd(o->open)) < 0)
         fatal(1, "-program %s: fd:N is wanted", o->open);
     if (o->log_items && !strcmp(o->log_items, "help")) {
         const char *bad;

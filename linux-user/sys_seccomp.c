@@ -496,20 +496,19 @@ int seccomp_exec_begin(const Task *t)
 void seccomp_adopt(Task *t, const char *file)
 {
     struct sock_filter program[BPF_PROGRAM_LONGEST];
-    char *end = "";
-    long fd = strncmp(file, "fd:", 3) ? -1 : strtol(file + 3, &end, 10);
-    bool good = fd >= 0 && *end == 0;
+    int fd = options_fd(file);
+    bool good = fd >= 0;
     Head head;
 
-    while (good && read((int)fd, &head, sizeof head) == sizeof head) {
+    while (good && read(fd, &head, sizeof head) == sizeof head) {
         ssize_t size = (ssize_t)(head.n * sizeof *program);
 
         head.id = ++t->process->seccomp_ids;
         good = head.n <= BPF_PROGRAM_LONGEST &&
-               read((int)fd, program, (size_t)size) == size &&
+               read(fd, program, (size_t)size) == size &&
                add(&t->seccomp, program, head) == 0;
     }
     if (!good || !t->seccomp)
         fatal(1, "-seccomp %s: no filters there", file);
-    close((int)fd);
+    close(fd);
 }

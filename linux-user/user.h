@@ -82,6 +82,9 @@ typedef struct Options {
 /* Parses variables, then the command line.  Ends the program on -help, -version
  * and bad options. */
 void options_parse(Options *o, const Abi *abi, int argc, char **argv);
+/* The N of fd:N, as a tessera that executes another hands things on; -1: it is not
+ * that. */
+int options_fd(const char *text);
 /* The command line that makes another tessera behave as this one: options only,
  * argv[0] first, without -E, -U and -0, and room for more.  One block, for free(). */
 char **options_argv(const Options *o, size_t room, size_t *n);
