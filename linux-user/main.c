@@ -134,6 +134,7 @@ int main(int argc, char **argv, char **environ)
         Process process;
         Memory memory;
     } whole;
+    _Static_assert(sizeof whole <= PAGE_SIZE, "in one page");
     static u8 altstack[SIGNAL_ALTSTACK];
     Process *p = &whole.process;
     Env *env;

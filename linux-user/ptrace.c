@@ -11,6 +11,7 @@
 /* Found by other processes at the same distance from the program's entry.  A fork
  * writes to its head and its first slot: in one page. */
 _Alignas(PAGE_SIZE) PtraceBoard ptrace_board;
+_Static_assert(offsetof(PtraceBoard, slot[1]) <= PAGE_SIZE, "in one page");
 
 /* ---- kicks ---- */
 

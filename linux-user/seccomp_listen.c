@@ -99,7 +99,6 @@ int seccomp_listen(u32 turn, u32 flags)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog prog = {ARRAY_SIZE(program), program};
-
     int fd;
 
     if (turn >= TURNS)

@@ -6,8 +6,8 @@
  * each time has cost as much as a copy would have; then it is copied.
  *
  * Children usually run the same code, which their parent never does: what comes after
- * fork returns 0.  They tell it which blocks they had to make, and before its next fork
- * it makes them once for all.
+ * fork returns 0.  They tell it which blocks they had to make or to take from a file,
+ * and before its next fork it does so once for all.
  */
 #include <sys/mman.h>
 #include <unistd.h>

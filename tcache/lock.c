@@ -41,7 +41,6 @@ static void take_slowly(Lock *l)
 
     if (UNLIKELY(impatient != NULL))
         again.tv_nsec = IMPATIENT_NS;
-
     for (;;) {
         if (!word) {
             if (atomic_compare_exchange_strong(&l->word, &word, self() | LOCK_WAITERS))

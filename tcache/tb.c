@@ -99,6 +99,8 @@ static bool make_translator(Cache *c, const CacheOptions *options, const Guest *
     return true;
 }
 
+_Static_assert(offsetof(Cache, plan_hash) <= PAGE_SIZE, "in one page");
+
 Cache *cache_new(const CacheOptions *options, const Guest *guest, Space *space)
 {
     Cache *c = aligned_alloc(PAGE_SIZE, align_up(sizeof *c, PAGE_SIZE));
